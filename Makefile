@@ -1,0 +1,88 @@
+# `make demo` and `make test` do everything, from a fresh clone on: see the README.
+# Another Python: `make test PYTHON=python3.13` (after `make clean`, if .venv exists).
+
+PYTHON ?= python3
+VENV ?= .venv
+LOWEST := .venv-lowest
+
+# Checked code; a notebook is linted with the rest, by ruff.
+CODE := $(wildcard langchain_streamkit tests benchmarks scripts)
+PIP := -m pip install --quiet --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types pytest format schema bench lowest clean python-found
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+demo: $(VENV)/.demo-installed ## serve the demo agent and its page on http://127.0.0.1:8000
+	$(VENV)/bin/python -m langchain_streamkit.serve.demo
+
+test: lint types pytest ## lint, types, tests and coverage
+
+lint: $(VENV)/.dev-installed ## ruff, rules and format
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
+
+types: $(VENV)/.dev-installed ## mypy and pyright, strict
+	$(VENV)/bin/python -m mypy $(CODE)
+	$(VENV)/bin/python -m pyright --pythonpath $(VENV)/bin/python $(CODE)
+
+pytest: $(VENV)/.dev-installed ## the tests, with branch coverage of the package
+	$(VENV)/bin/python -m pytest --cov --cov-report=term
+
+format: $(VENV)/.dev-installed ## let ruff repair and format what it can
+	$(VENV)/bin/python -m ruff check --fix-only .
+	$(VENV)/bin/python -m ruff format .
+
+schema: $(VENV)/.dev-installed ## write the JSON Schema and TypeScript types of the events again
+	$(VENV)/bin/python -m langchain_streamkit.schema
+
+bench: $(VENV)/.dev-installed ## the table of what watching a run costs
+	$(VENV)/bin/python -m benchmarks
+
+# Old releases may use what newer Pythons and peers have since deprecated: not ours to repair.
+lowest: $(LOWEST)/.dev-installed ## the tests on the oldest versions that pyproject.toml allows
+	$(LOWEST)/bin/python -m pytest \
+		-W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning
+
+clean: ## remove what the other targets made
+	rm -rf .venv .venv-lowest .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \
+		.hypothesis build dist
+	find $(CODE) -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# Each stamp is newer than pyproject.toml exactly when its environment is up to date, so that a
+# second `make` installs nothing. What `dev` installs is all that the demo needs.
+$(VENV)/.demo-installed: pyproject.toml | python-found
+	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing what the demo needs into $(VENV) (about a minute, once)"
+	@$(VENV)/bin/python $(PIP) --editable ".[openai,serve]"
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml | python-found
+	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing what the tests need into $(VENV) (one to two minutes, once)"
+	@$(VENV)/bin/python $(PIP) --editable ".[dev]"
+	@touch $(VENV)/.demo-installed $@
+
+$(LOWEST)/.dev-installed: pyproject.toml constraints/lowest.txt | python-found
+	@$(PYTHON) -m venv --clear $(LOWEST)
+	@echo "Installing the oldest allowed versions into $(LOWEST) (one to two minutes, once)"
+	@$(LOWEST)/bin/python $(PIP) --constraint constraints/lowest.txt --editable ".[dev]"
+	@touch $@
+
+python-found:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+		echo "$(PYTHON) is missing. Install it with:"; \
+		echo "    sudo apt-get install python3 python3-venv"; \
+		exit 1; } >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is $$($(PYTHON) -V), but Python 3.11 or newer is needed. Install one and name it:"; \
+		echo "    sudo apt-get install python3.11 python3.11-venv"; \
+		echo "    make $(MAKECMDGOALS) PYTHON=python3.11"; \
+		exit 1; } >&2
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments. Install what it lacks with:"; \
+		echo "    sudo apt-get install $$(basename $(PYTHON))-venv"; \
+		exit 1; } >&2

@@ -1,0 +1,80 @@
+"""One typed, ordered, complete event stream from any LangChain runnable or LangGraph graph.
+
+Everything named here is public and imported on first use, so that ``import langchain_streamkit``
+costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langchain_streamkit.api import astream as astream
+    from langchain_streamkit.api import stream as stream
+    from langchain_streamkit.errors import AdaptError as AdaptError
+    from langchain_streamkit.errors import ReaderOverflow as ReaderOverflow
+    from langchain_streamkit.errors import RunCancelled as RunCancelled
+    from langchain_streamkit.errors import SinkError as SinkError
+    from langchain_streamkit.errors import StreamError as StreamError
+    from langchain_streamkit.errors import StreamUsageError as StreamUsageError
+    from langchain_streamkit.events import Event as Event
+    from langchain_streamkit.events import decode_event as decode_event
+    from langchain_streamkit.grammar import check_stream as check_stream
+    from langchain_streamkit.handler import StreamCallbackHandler as StreamCallbackHandler
+    from langchain_streamkit.jsonl import read_jsonl as read_jsonl
+    from langchain_streamkit.runnable import with_sinks as with_sinks
+    from langchain_streamkit.runs.async_run import AsyncRun as AsyncRun
+    from langchain_streamkit.runs.sync_run import Run as Run
+    from langchain_streamkit.serve.sse_response import SSEResponse as SSEResponse
+    from langchain_streamkit.serve.websocket import WebSocketSession as WebSocketSession
+    from langchain_streamkit.sinks.callback import CallbackSink as CallbackSink
+    from langchain_streamkit.sinks.console import ConsoleSink as ConsoleSink
+    from langchain_streamkit.sinks.jsonl import JSONLSink as JSONLSink
+    from langchain_streamkit.sinks.queue import QueueSink as QueueSink
+    from langchain_streamkit.snapshot import RunSnapshot as RunSnapshot
+    from langchain_streamkit.wire.sse import sse_bytes as sse_bytes
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "astream": "api",
+    "stream": "api",
+    "AdaptError": "errors",
+    "ReaderOverflow": "errors",
+    "RunCancelled": "errors",
+    "SinkError": "errors",
+    "StreamError": "errors",
+    "StreamUsageError": "errors",
+    "Event": "events",
+    "decode_event": "events",
+    "check_stream": "grammar",
+    "StreamCallbackHandler": "handler",
+    "read_jsonl": "jsonl",
+    "with_sinks": "runnable",
+    "AsyncRun": "runs.async_run",
+    "Run": "runs.sync_run",
+    "SSEResponse": "serve.sse_response",
+    "WebSocketSession": "serve.websocket",
+    "CallbackSink": "sinks.callback",
+    "ConsoleSink": "sinks.console",
+    "JSONLSink": "sinks.jsonl",
+    "QueueSink": "sinks.queue",
+    "RunSnapshot": "snapshot",
+    "sse_bytes": "wire.sse",
+}
+
+__all__ = sorted([*_HOMES, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

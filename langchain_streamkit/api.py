@@ -1,0 +1,158 @@
+"""``astream`` and ``stream``: any runnable in, one event stream out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_streamkit.runs.async_run import AsyncRun
+from langchain_streamkit.runs.plan import Options, plan_run, refuse_unknown
+from langchain_streamkit.runs.sync_run import Run
+from langchain_streamkit.sinks.base import as_sink
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from langchain_core.runnables import Runnable, RunnableConfig
+
+    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.sinks.base import SinkLike
+
+_RUN_OPTIONS = ("thread_id", "user", "context", "call", "sinks", "on_end")
+
+
+def astream(
+    runnable: Runnable[Any, Any],
+    input: Any,  # noqa: A002 -- LangChain's own name for it
+    config: RunnableConfig | None = None,
+    *,
+    thread_id: str | None = None,
+    user: str | None = None,
+    context: Any = None,
+    call: Mapping[str, Any] | None = None,
+    sinks: Iterable[SinkLike] | SinkLike = (),
+    on_end: OnEnd | None = None,
+    include: Iterable[Any] | None = None,
+    exclude: Iterable[Any] | None = None,
+    capture: Collection[str] = (),
+    steps: str = "graph",
+    streaming: bool = True,
+    output_deltas: bool = False,
+    show_subagents: bool = False,
+    on_sink_error: str = "continue",
+    max_unread: int = 10_000,
+    **unknown: Any,
+) -> AsyncRun[Any]:
+    """Run ``runnable`` as ``ainvoke`` does and give its events while it runs.
+
+    The run is lazy: it starts when it is first read (``async for``, ``async with``,
+    ``await run.started()``, ``await run.result()``).
+
+    Args:
+        runnable: any Runnable: model, chain, retriever, tool, agent, compiled graph.
+        input: what ``runnable.ainvoke`` takes.
+        config: LangChain's config; its callbacks, tags and metadata are kept.
+        thread_id: short for ``config["configurable"]["thread_id"]``.
+        user: whose run it is; told in ``run.started``, the runnable does not see it.
+        context: a graph's static context.
+        call: further keyword arguments for the runnable itself (``stop``, ``durability``, …).
+        sinks: where events go besides the reader: sinks, functions, queues, paths.
+        on_end: called once with the ``RunSnapshot`` after every ending; plain or async.
+        include: types, families (``"text"``) or event classes to give; default all.
+        exclude: types, families or event classes to leave out. ``run.*`` always passes.
+        capture: any of ``inputs``, ``outputs`` (of steps), ``state``, ``checkpoints``.
+        steps: ``"graph"`` shows graphs, nodes and retrievers as steps, ``"all"`` chains too.
+        streaming: False never changes how models are called; then messages come whole.
+        output_deltas: also give the root's own output chunks; means LangChain's ``astream``.
+        show_subagents: whether agents inside tools speak to the user.
+        on_sink_error: ``"continue"`` without the sink, or ``"raise"``: the run fails.
+        max_unread: events that cannot merge and may wait for the reader; beyond it the run fails.
+
+    Raises:
+        StreamUsageError: for anything that cannot work as written, before anything starts.
+    """
+    options = Options(
+        include,
+        exclude,
+        capture,
+        steps,
+        streaming,
+        output_deltas,
+        show_subagents,
+        on_sink_error,
+        max_unread,
+    )
+    refuse_unknown("astream", unknown, (*_RUN_OPTIONS, *Options._fields))
+    plan = _plan(runnable, input, config, thread_id, user, context, call, options)
+    return AsyncRun(plan, as_sinks(sinks), on_end)
+
+
+def stream(
+    runnable: Runnable[Any, Any],
+    input: Any,  # noqa: A002 -- LangChain's own name for it
+    config: RunnableConfig | None = None,
+    *,
+    thread_id: str | None = None,
+    user: str | None = None,
+    context: Any = None,
+    call: Mapping[str, Any] | None = None,
+    sinks: Iterable[SinkLike] | SinkLike = (),
+    on_end: OnEnd | None = None,
+    include: Iterable[Any] | None = None,
+    exclude: Iterable[Any] | None = None,
+    capture: Collection[str] = (),
+    steps: str = "graph",
+    streaming: bool = True,
+    output_deltas: bool = False,
+    show_subagents: bool = False,
+    on_sink_error: str = "continue",
+    max_unread: int = 10_000,
+    **unknown: Any,
+) -> Run[Any]:
+    """Run ``runnable`` as ``invoke`` does and give its events while it runs; see ``astream``.
+
+    The call is made in a worker thread with the caller's context copied.
+    """
+    options = Options(
+        include,
+        exclude,
+        capture,
+        steps,
+        streaming,
+        output_deltas,
+        show_subagents,
+        on_sink_error,
+        max_unread,
+    )
+    refuse_unknown("stream", unknown, (*_RUN_OPTIONS, *Options._fields))
+    plan = _plan(runnable, input, config, thread_id, user, context, call, options)
+    return Run(plan, as_sinks(sinks), on_end)
+
+
+def _plan(
+    runnable: Any,
+    value: Any,
+    config: Any,
+    thread_id: str | None,
+    user: str | None,
+    context: Any,
+    call: Any,
+    options: Options,
+) -> Plan:
+    return plan_run(
+        runnable,
+        value,
+        config,
+        thread_id=thread_id,
+        user=user,
+        context=context,
+        call=call,
+        options=options,
+    )
+
+
+def as_sinks(sinks: Iterable[SinkLike] | SinkLike) -> list[Any]:
+    """One sink or several, as sinks. Raises StreamUsageError for what is none."""
+    if isinstance(sinks, (list, tuple, set, frozenset)):
+        return [as_sink(sink) for sink in sinks]
+    return [as_sink(sinks)]  # type: ignore[arg-type]

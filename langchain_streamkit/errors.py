@@ -1,0 +1,31 @@
+"""The exceptions of the library; each says what was wrong, where, and what to write instead."""
+
+from __future__ import annotations
+
+
+class StreamError(Exception):
+    """Base of all of this library's exceptions."""
+
+
+class StreamUsageError(StreamError, TypeError):
+    """A call that cannot work as written: wrong object, wrong option, run consumed twice."""
+
+
+class AdaptError(StreamError):
+    """A source that is not recognised, or breaks its own format."""
+
+
+class SinkError(StreamError):
+    """A sink could not take events, and ``on_sink_error="raise"`` was asked."""
+
+
+class RunCancelled(StreamError):
+    """``result()`` of a run that was stopped on purpose. ``reason`` is that of the event."""
+
+    def __init__(self, message: str, *, reason: str = "user") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ReaderOverflow(StreamError):
+    """The reader left more events unread than ``max_unread`` allows."""

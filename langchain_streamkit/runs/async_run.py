@@ -1,0 +1,201 @@
+"""``AsyncRun``: one run in an event loop, read as an async iterator of events.
+
+Guarantees: lazy (nothing happens before the first iteration, ``async with``, ``started()`` or
+``result()``); consumed once; iterating never raises the run's own error, it ends after the terminal
+event; a run that nobody reads any more is cancelled; ``cancel()`` returns when the run has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.runs.core import RunCore
+from langchain_streamkit.runs.driver import AsyncDriver
+from langchain_streamkit.runs.handle import RunHandle
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+    from types import TracebackType
+
+    from langchain_streamkit.events import CancelReason, Event
+    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.sinks.base import Sink
+    from langchain_streamkit.snapshot import RunSnapshot
+
+Output = TypeVar("Output")
+
+
+class AsyncRun(RunHandle, Generic[Output]):
+    """A run and its events: ``async for event in run``, then ``await run.result()``."""
+
+    def __init__(self, plan: Plan, sinks: Sequence[Sink], on_end: OnEnd | None) -> None:
+        super().__init__(RunCore(plan, sinks, on_end))
+        self._driver = AsyncDriver(self._core)
+        weakref.finalize(self, AsyncDriver.dropped, self._driver)
+
+    # ---- reading -----------------------------------------------------------------------------
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        self._driver.open()
+        return _Events(self._driver)
+
+    def batches(self) -> AsyncIterator[list[Event]]:
+        """The events in batches: each all that is ready, never empty. Consumes the run."""
+        self._driver.open()
+        return _Batches(self._driver)
+
+    async def started(self) -> None:
+        """Return when the first event after run.started is there.
+
+        Raises what the run raises if it ends before that, so that a web handler can still answer
+        with an error status.
+        """
+        self._driver.start()
+        await self._driver.something_happened()
+        error = self._core.error
+        if error is not None and self._core.sequencer.silent:
+            raise error
+
+    async def result(self) -> Output:
+        """What ``ainvoke`` returns, once the run has ended.
+
+        Raises the run's own exception; ``RunCancelled`` when it was stopped; ``ReaderOverflow``.
+        Without a reader the run goes to its end all the same.
+        """
+        self._driver.start()
+        try:
+            await self._driver.finished()
+        except asyncio.CancelledError:
+            if not self._driver.opened:
+                self._core.stop("user")
+            raise
+        if self._core.error is not None:
+            raise self._core.error
+        result: Output = self._core.result
+        return result
+
+    async def show(self) -> RunSnapshot:
+        """Read the run and show it live, in a notebook or on the terminal; returns the snapshot."""
+        from langchain_streamkit.runs.show import live_display
+
+        display = live_display()
+        async for events in self.batches():
+            display.update(events, self._core.snapshot)
+        display.close(self._core.snapshot)
+        return self.snapshot
+
+    # ---- stopping ----------------------------------------------------------------------------
+
+    async def cancel(self, reason: CancelReason = "user") -> None:
+        """Stop the run; returns when it has ended. What does not stop is named in ``pending``."""
+        self._driver.start()
+        self._core.stop(reason)
+        await self._driver.finished(reading=False)
+
+    async def aclose(self) -> None:
+        """Cancel the run if it has not ended; a run that was never started stays unstarted."""
+        if self._driver.started:
+            await self.cancel()
+
+    async def __aenter__(self) -> AsyncRun[Output]:
+        self._driver.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def resume(self, answers: Mapping[str, Any], *, sinks: Sequence[Any] = ()) -> AsyncRun[Output]:
+        """The run that goes on where this one was interrupted, with an answer by interrupt id.
+
+        Raises StreamUsageError when this run is not interrupted or an id is not pending.
+        """
+        from langchain_streamkit.sinks.base import as_sink
+
+        plan = self._resume_plan(answers)
+        return AsyncRun(plan, [as_sink(sink) for sink in sinks], None)
+
+    def map(self, function: Callable[[Event], Event | None]) -> AsyncRun[Output]:
+        """Pass every event through ``function`` before anyone sees it (redaction, moderation).
+
+        None drops the event (``run.*`` events cannot be dropped). What ``function`` raises on is
+        withheld and fails the run. Call it before the run starts; returns the run.
+        """
+        self._set_transform(function, started=self._driver.started)
+        return self
+
+    def __await__(self) -> Generator[Any, None, NoReturn]:
+        raise StreamUsageError(
+            "a run is not awaited: write `async for event in run: ...`, or `await run.result()`"
+        )
+
+    def __iter__(self) -> NoReturn:
+        raise StreamUsageError(
+            "this run is async: write `async for event in run: ...`; for plain `for` use stream()"
+        )
+
+    def __repr__(self) -> str:
+        return self._describe(started=self._driver.started)
+
+
+class _Batches:
+    """The one reader of a run, in batches; dropped before the end, it cancels the run."""
+
+    __slots__ = ("__weakref__", "_driver", "_finalizer")
+
+    def __init__(self, driver: AsyncDriver) -> None:
+        self._driver = driver
+        self._finalizer = weakref.finalize(self, AsyncDriver.abandoned, driver)
+
+    def __aiter__(self) -> _Batches:
+        return self
+
+    async def __anext__(self) -> list[Event]:
+        events = await self._driver.next_batch()
+        if not events:
+            self._finalizer.detach()
+            raise StopAsyncIteration
+        return events
+
+    async def aclose(self) -> None:
+        """Leave the run: it is cancelled if it has not ended."""
+        self._finalizer()
+        await self._driver.finished(reading=False)
+
+
+class _Events:
+    """The one reader of a run, event by event; dropped before the end, it cancels the run."""
+
+    __slots__ = ("__weakref__", "_driver", "_events", "_finalizer")
+
+    def __init__(self, driver: AsyncDriver) -> None:
+        self._driver = driver
+        self._events: list[Event] = []
+        self._finalizer = weakref.finalize(self, AsyncDriver.abandoned, driver)
+
+    def __aiter__(self) -> _Events:
+        return self
+
+    async def __anext__(self) -> Event:
+        events = self._events
+        if not events:
+            events = await self._driver.next_batch()
+            if not events:
+                self._finalizer.detach()
+                raise StopAsyncIteration
+            events.reverse()
+            self._events = events
+        return events.pop()
+
+    async def aclose(self) -> None:
+        """Leave the run: it is cancelled if it has not ended."""
+        self._finalizer()
+        await self._driver.finished(reading=False)

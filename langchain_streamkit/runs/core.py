@@ -1,0 +1,248 @@
+"""What async and sync runs have in common: the sequencer, the stop, the ending.
+
+Guarantees: exactly one terminal event whatever happens; a run that was told to stop before its
+root ended is ``run.cancelled``, whatever its code made of the stop; ``on_end`` is called once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from langchain_streamkit import errors
+from langchain_streamkit.failures import LOGGER, log_failure
+from langchain_streamkit.runs.outlets import Outlets
+from langchain_streamkit.runs.sequencer import Sequencer
+from langchain_streamkit.snapshot import RunSnapshot
+from langchain_streamkit.sources.callbacks import StopRun
+from langchain_streamkit.sources.langgraph import handler_base, watch_graph
+from langchain_streamkit.sources.normaliser import Normaliser
+from langchain_streamkit.sources.tap import RunTap, now_ms
+from langchain_streamkit.values import to_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    from langchain_core.runnables import RunnableConfig
+
+    from langchain_streamkit.events import CancelReason
+    from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.sinks.base import Sink
+
+    OnEnd = Callable[[RunSnapshot], Any]
+
+STOP_GRACE_S = 1.0
+"""Seconds that work gets to notice a stop before the run ends without it, naming it as pending."""
+
+
+class RunCore:
+    """One run without the question of who runs it. Implements ``callbacks.Router``."""
+
+    def __init__(self, plan: Plan, sinks: Sequence[Sink], on_end: OnEnd | None) -> None:
+        options = plan.options
+        self.plan = plan
+        self.run_id = str(plan.run_id)
+        self.snapshot = RunSnapshot()
+        self.outlets = Outlets(sinks, self._sink_failed)
+        self.normaliser = Normaliser(
+            plan.run_id,
+            graph=plan.is_graph,
+            streaming=options.streaming,
+            steps=options.steps,
+            show_subagents=options.show_subagents,
+            thread_id=plan.thread_id,
+        )
+        self.sequencer = Sequencer(
+            self.normaliser,
+            self.snapshot,
+            self.outlets,
+            keep=options.keep,
+            max_unread=options.max_unread,
+            on_overflow=self._overflowed,
+            on_transform_error=self._transform_failed,
+        )
+        self.tap = RunTap(
+            plan.run_id, self.sequencer.push, self.sequencer.report, options.capture
+        )
+        self.stop_reason: CancelReason | None = None
+        self.result: Any = None
+        self.error: BaseException | None = None
+        """What ``result()`` raises; set when the run ended otherwise than well."""
+        self.stop_work: Callable[[], None] | None = None
+        """Cancels the running task; set by who runs it."""
+        self._own_failure: BaseException | None = None
+        self._root_ended = False
+        self._on_end = on_end
+
+    # ---- the handler's side ------------------------------------------------------------------
+
+    def tap_of(self, run_id: UUID) -> RunTap | None:
+        return self.tap
+
+    def tap_of_start(self, run_id: UUID, parent_id: UUID | None) -> RunTap | None:
+        if self.stopping:
+            raise StopRun
+        return self.tap
+
+    def tap_of_token(self, run_id: UUID) -> RunTap | None:
+        if self.stop_reason is not None or self._own_failure is not None:
+            raise StopRun
+        return self.tap
+
+    def run_ended(self, run_id: UUID) -> None:
+        if run_id == self.plan.run_id and not self.stopping:
+            self._root_ended = True
+
+    def report(self, where: str, error: Exception) -> None:
+        self.sequencer.report(where, error)
+
+    def config(self) -> RunnableConfig:
+        """The config of the call, watched by this run. Call it in the context of the call."""
+        handler = handler_base(streaming=self.plan.options.streaming)(self)
+        config = self.plan.config_for(handler)
+        return watch_graph(
+            config,
+            self.tap,
+            is_graph=self.plan.is_graph,
+            output_deltas=self.plan.options.output_deltas,
+        )
+
+    # ---- beginning and stopping --------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Emit run.started."""
+        plan = self.plan
+        metadata: Any = to_plain(plan.config.get("metadata") or {})
+        self.normaliser.begin(now_ms(), plan.name, plan.user, metadata)
+
+    @property
+    def ended(self) -> bool:
+        return self.sequencer.ended
+
+    @property
+    def stopping(self) -> bool:
+        return self.stop_reason is not None or self._own_failure is not None
+
+    def stop(self, reason: CancelReason) -> None:
+        """Ask the run to stop; from any thread, any number of times. The first reason counts."""
+        if self.ended or self.stopping:
+            return
+        self.stop_reason = reason
+        if self.stop_work is not None:
+            self.stop_work()
+
+    def _fail(self, error: BaseException) -> None:
+        """Stop the run because of something of ours; the run fails with ``error``."""
+        if self.ended or self.stopping:
+            return
+        self._own_failure = error
+        if self.stop_work is not None:
+            self.stop_work()
+
+    def _overflowed(self) -> None:
+        limit = self.plan.options.max_unread
+        self._fail(
+            errors.ReaderOverflow(
+                f"more than {limit} events of run {self.run_id} were left unread; read faster,"
+                " raise max_unread=, or leave out what you do not read with exclude="
+            )
+        )
+
+    def _transform_failed(self, error: Exception) -> None:
+        LOGGER.error("map() failed in run %s: the event is withheld", self.run_id, exc_info=error)
+        self._fail(error)
+
+    def _sink_failed(self, sink: Sink, error: Exception) -> None:
+        LOGGER.error(
+            "a sink of run %s failed and gets no more events",
+            self.run_id,
+            exc_info=error,
+            extra={"run_id": self.run_id},
+        )
+        if self.plan.options.on_sink_error == "raise":
+            self._fail(error)
+        elif not self.ended:
+            text = f"{type(sink).__name__} failed and gets no more events; the log has the details"
+            self.tap.note(self.plan.run_id, "sink_failed", text)
+
+    # ---- ending ------------------------------------------------------------------------------
+
+    def conclude(self, result: Any, error: BaseException | None) -> None:
+        """The call is over: make the terminal event, once."""
+        if self._own_failure is not None and not self._root_ended:
+            self._end_failed(self._own_failure)
+        elif self.stop_reason is not None and not self._root_ended:
+            self._end_cancelled(self.stop_reason)
+        elif error is None:
+            self._end_well(result)
+        elif isinstance(error, asyncio.CancelledError | StopRun | GeneratorExit | KeyboardInterrupt):
+            self._end_cancelled("user")
+        else:
+            self._end_failed(error)
+
+    def _end_well(self, result: Any) -> None:
+        def end(normaliser: Normaliser) -> None:
+            self.result = result
+            if _is_interrupted(result):
+                normaliser.interrupted = True
+            normaliser.finish(now_ms(), to_plain(result))
+
+        self._ended(self.sequencer.conclude(end))
+
+    def _end_failed(self, error: BaseException) -> None:
+        def end(normaliser: Normaliser) -> None:
+            self.error = error
+            info = normaliser.fail(now_ms(), error)
+            log_failure(error, info, self.run_id, self.plan.thread_id)
+
+        self._ended(self.sequencer.conclude(end))
+
+    def end_unstopped(self) -> None:
+        """End although the call has not stopped: what is open is named as pending."""
+        if self._own_failure is not None:
+            self._end_failed(self._own_failure)
+        else:
+            self._end_cancelled(self.stop_reason or "user", unstopped=True)
+
+    def _end_cancelled(self, reason: CancelReason, *, unstopped: bool = False) -> None:
+
+        def end(normaliser: Normaliser) -> None:
+            pending = normaliser.open_names() if unstopped else []
+            if unstopped and not pending:
+                pending = [self.plan.name]
+            self.error = errors.RunCancelled(_cancel_text(self.run_id, reason, pending), reason=reason)
+            normaliser.cancel(now_ms(), reason, pending)
+
+        self._ended(self.sequencer.conclude(end))
+
+    def _ended(self, first: bool) -> None:  # noqa: FBT001
+        if first:
+            self.outlets.close()
+
+    def call_on_end(self) -> Any:
+        """Call ``on_end``; what it returns may have to be awaited. Errors are logged, once."""
+        on_end, self._on_end = self._on_end, None
+        if on_end is None:
+            return None
+        try:
+            answer = on_end(self.snapshot)
+        except Exception as exc:  # noqa: BLE001 -- the run has ended well or badly before it
+            self.on_end_failed(exc)
+            return None
+        return answer if inspect.isawaitable(answer) else None
+
+    def on_end_failed(self, error: BaseException) -> None:
+        LOGGER.error("on_end failed after run %s", self.run_id, exc_info=error)
+
+
+def _is_interrupted(result: Any) -> bool:
+    if isinstance(result, dict):
+        return bool(result.get("__interrupt__"))
+    return type(result).__name__ == "GraphOutput" and bool(getattr(result, "interrupts", ()))
+
+
+def _cancel_text(run_id: str, reason: str, pending: Sequence[str]) -> str:
+    text = f"run {run_id} was cancelled ({reason})"
+    return f"{text}; still running: {', '.join(pending)}" if pending else text

@@ -1,0 +1,176 @@
+"""How a plan is carried out: by ``ainvoke``, by its items, or by ``astream``; async and sync.
+
+Guarantees: the result is what ``ainvoke``/``invoke`` returns; every iterator opened here is closed
+here; nothing is caught that the caller does not see.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_core.messages import AIMessageChunk, BaseMessage, message_chunk_to_message
+
+from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.sources.pieces import extract
+from langchain_streamkit.sources.signals import ModelEnd, Token
+from langchain_streamkit.sources.tap import now_ms
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from langchain_core.runnables import RunnableConfig
+
+    from langchain_streamkit.runs.core import RunCore
+
+_MERGE_AT = 512
+"""Chunks of an answer that are kept before they are merged: LangChain's merge of many is linear,
+of pairs quadratic."""
+
+
+async def drive(core: RunCore) -> Any:
+    """Make the call in the running loop and return its result; raises what the call raises."""
+    plan = core.plan
+    if plan.route == "items":
+        return await _by_items(core)
+    config = core.config()
+    if plan.route == "invoke":
+        return await plan.runnable.ainvoke(plan.input, config, **plan.kwargs)
+    collected = Collected()
+    async with aclosing(_agen(plan.runnable.astream(plan.input, config, **plan.kwargs))) as chunks:
+        async for chunk in chunks:
+            if plan.options.output_deltas:
+                core.tap.output_chunk(chunk)
+            collected.add(chunk)
+    return collected.value
+
+
+def drive_sync(core: RunCore) -> Any:
+    """The same in plain synchronous code."""
+    plan = core.plan
+    if plan.route == "items":
+        return _by_items_sync(core)
+    config = core.config()
+    if plan.route == "invoke":
+        return plan.runnable.invoke(plan.input, config, **plan.kwargs)
+    collected = Collected()
+    with closing(_gen(plan.runnable.stream(plan.input, config, **plan.kwargs))) as chunks:
+        for chunk in chunks:
+            if plan.options.output_deltas:
+                core.tap.output_chunk(chunk)
+            collected.add(chunk)
+    return collected.value
+
+
+class Collected:
+    """The sum of output chunks, as LangChain itself forms it: added up, or the last if that fails."""
+
+    __slots__ = ("_addable", "value")
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self._addable = True
+
+    def add(self, chunk: Any) -> None:
+        if self.value is None or not self._addable:
+            self.value = chunk
+            return
+        try:
+            self.value = self.value + chunk
+        except TypeError:
+            self.value = chunk
+            self._addable = False
+
+
+async def _by_items(core: RunCore) -> BaseMessage | None:
+    """A bare model by its own chunks: no callback of ours runs per token."""
+    plan = core.plan
+    answer = _Answer(core)
+    stream = plan.runnable.astream(plan.input, plan.config, **plan.kwargs)
+    async with aclosing(_agen(stream)) as chunks:
+        async for chunk in chunks:
+            answer.add(chunk)
+    return answer.end()
+
+
+def _by_items_sync(core: RunCore) -> BaseMessage | None:
+    plan = core.plan
+    answer = _Answer(core)
+    with closing(_gen(plan.runnable.stream(plan.input, plan.config, **plan.kwargs))) as chunks:
+        for chunk in chunks:
+            core.tap_of_token(plan.run_id)
+            answer.add(chunk)
+    return answer.end()
+
+
+class _Answer:
+    """The chunks of one model's answer: signals as they come, the whole message at the end."""
+
+    def __init__(self, core: RunCore) -> None:
+        self._run_id = core.plan.run_id
+        self._push = core.tap.push
+        self._core = core
+        self._merged: AIMessageChunk | None = None
+        self._chunks: list[AIMessageChunk] = []
+        self._whole: BaseMessage | None = None
+        model = unwrapped(core.plan.runnable)
+        config = core.plan.config
+        core.tap.model_start(
+            self._run_id,
+            None,
+            core.plan.name,
+            config.get("tags"),
+            {**(config.get("metadata") or {}), **_model_params(model, core.plan.kwargs)},
+            [_input_messages(core.plan.input)],
+        )
+
+    def add(self, chunk: BaseMessage) -> None:
+        if not isinstance(chunk, AIMessageChunk):
+            self._whole = chunk  # the model does not stream
+            return
+        self._push(Token(now_ms(), self._run_id, chunk.id, extract(chunk)))
+        chunks = self._chunks
+        chunks.append(chunk)
+        if len(chunks) >= _MERGE_AT:
+            self._merge()
+
+    def _merge(self) -> None:
+        chunks, self._chunks = self._chunks, []
+        if self._merged is not None:
+            chunks.insert(0, self._merged)
+        if chunks:
+            self._merged = chunks[0] if len(chunks) == 1 else chunks[0] + chunks[1:]  # type: ignore[assignment]
+
+    def end(self) -> BaseMessage | None:
+        self._merge()
+        message = self._whole
+        if self._merged is not None:
+            message = message_chunk_to_message(self._merged)
+        final = message.model_copy() if message is not None else None
+        self._push(ModelEnd(now_ms(), self._run_id, final))
+        self._core.run_ended(self._run_id)
+        return message
+
+
+def _model_params(model: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The ``ls_*`` parameters (provider, model name) LangChain gives tracers."""
+    params = getattr(model, "_get_ls_params", None)
+    if params is None:
+        return {}
+    return cast("dict[str, Any]", dict(params(**kwargs)))
+
+
+def _input_messages(value: object) -> list[BaseMessage]:
+    if hasattr(value, "to_messages"):
+        value = cast("Any", value).to_messages()
+    items = value if isinstance(value, list | tuple) else [value]
+    return [item for item in items if isinstance(item, BaseMessage)]
+
+
+def _agen(iterator: Any) -> AsyncGenerator[Any, None]:
+    """LangChain's streams are generators behind the type of an iterator."""
+    return cast("AsyncGenerator[Any, None]", iterator)
+
+
+def _gen(iterator: Any) -> Generator[Any, None, None]:
+    return cast("Generator[Any, None, None]", iterator)

@@ -1,0 +1,229 @@
+"""The task behind an ``AsyncRun``: makes the call, stops it, wakes the reader.
+
+Guarantees: the run does not die with its reader's ``await`` (a timeout around one step of the
+iteration loses nothing); it does die with the task that reads it; whatever cancels it, the
+terminal event is made and sinks get it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.runs.core import STOP_GRACE_S
+from langchain_streamkit.runs.drive import drive
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from langchain_streamkit.events import Event
+    from langchain_streamkit.runs.core import RunCore
+
+
+class AsyncDriver:
+    """One run's task and the futures of those who wait for it."""
+
+    def __init__(self, core: RunCore) -> None:
+        self.core = core
+        self.started = False
+        self.opened = False
+        """A reader has been given out."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._task: asyncio.Task[None] | None = None
+        self._calling = False
+        self._tail_begun = False
+        self._waiters: list[asyncio.Future[None]] = []
+        self._reader: asyncio.Task[Any] | None = None
+        self._ended = asyncio.Event()
+
+    # ---- the run -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the run in the running loop, once. Raises StreamUsageError in another loop."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise StreamUsageError(
+                "no event loop runs here: read the run in async code, or use stream() for plain"
+                " `for` loops"
+            ) from None
+        if self.started:
+            if loop is not self._loop:
+                raise StreamUsageError(
+                    f"run {self.core.run_id} belongs to another event loop; read it there, or give"
+                    " it a QueueSink"
+                )
+            return
+        self.started = True
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self.core.outlets.start(loop)
+        self.core.begin()
+        self.core.stop_work = self._stop_work
+        self._calling = True
+        self._task = loop.create_task(self._life(), name=f"streamkit run {self.core.run_id}")
+
+    async def _life(self) -> None:
+        """The call, the terminal event, then sinks and on_end; all in one task."""
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            if not self.core.stopping:
+                result = await drive(self.core)
+        except BaseException as exc:  # noqa: BLE001 -- becomes the terminal event
+            error = exc
+        self._calling = False
+        self.core.conclude(result, error)
+        self._release()
+        await self._tail()
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise error
+
+    async def _tail(self) -> None:
+        """What follows the terminal event; runs once, whoever comes first."""
+        if self._tail_begun:
+            return
+        self._tail_begun = True
+        try:
+            await self.core.outlets.drained()
+            answer = self.core.call_on_end()
+            if answer is not None:
+                await self._shielded(answer)
+        finally:
+            self._ended.set()
+            self._release()
+
+    async def _shielded(self, answer: Awaitable[Any]) -> None:
+        task = asyncio.ensure_future(answer)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            raise
+        except Exception as exc:  # noqa: BLE001 -- the run has ended before it
+            self.core.on_end_failed(exc)
+
+    def _stop_work(self) -> None:
+        """Cancel the call, from any thread; give up on it after the grace."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            self.core.conclude(None, asyncio.CancelledError())
+        elif threading.get_ident() == self._thread:
+            self._cancel_call()
+        else:
+            loop.call_soon_threadsafe(self._cancel_call)
+
+    def _cancel_call(self) -> None:
+        assert self._loop is not None
+        if self._task is not None and self._calling:
+            self._task.cancel()
+            self._loop.call_later(STOP_GRACE_S, self._give_up)
+
+    def _give_up(self) -> None:
+        """The call did not notice: end the run without it, and say what is still running."""
+        if not self._calling or self._loop is None or self.core.ended:
+            return
+        self.core.end_unstopped()
+        self._release()
+        self._tail_task = self._loop.create_task(self._tail())
+
+    # ---- the reader --------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Give out the one reader and start the run. Raises StreamUsageError the second time."""
+        if self.opened:
+            raise StreamUsageError(
+                f"run {self.core.run_id} is read already; a run is consumed once: give it a sink"
+                " for each further reader, or call astream() again"
+            )
+        if self.core.sequencer.discarded:
+            raise StreamUsageError(
+                f"the events of run {self.core.run_id} were not kept, because result() was awaited"
+                " first and they were many; iterate first, then await result()"
+            )
+        self.start()
+        self.opened = True
+        task = asyncio.current_task()
+        if task is not None:
+            self._reader = task
+            task.add_done_callback(self._reader_done)
+
+    async def next_batch(self) -> list[Event]:
+        """All events that are ready, waiting for the first; empty after the terminal event."""
+        sequencer = self.core.sequencer
+        while True:
+            events = sequencer.take()
+            if events:
+                return events
+            if sequencer.ended and not sequencer.has_more:
+                return []
+            self._reader = asyncio.current_task()
+            await self._changed()
+
+    async def something_happened(self) -> None:
+        """Wait until there is an event after run.started."""
+        sequencer = self.core.sequencer
+        while not sequencer.ended:
+            sequencer.settle(seal=False)
+            if sequencer.made > 1:
+                return
+            await self._changed()
+
+    async def finished(self, *, reading: bool = True) -> None:
+        """Wait until the run, its sinks and on_end are done."""
+        if reading and not self.opened:
+            self.core.sequencer.nobody_reads()
+        await self._ended.wait()
+
+    async def _changed(self) -> None:
+        assert self._loop is not None
+        sequencer = self.core.sequencer
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        sequencer.wake = self._wake
+        if sequencer.has_more or sequencer.ended:
+            self._release()
+        try:
+            await waiter
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    def _wake(self) -> None:
+        if threading.get_ident() == self._thread:
+            self._release()
+            return
+        self.core.sequencer.wake = None
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        self.core.sequencer.wake = None
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _reader_done(self, task: asyncio.Task[Any]) -> None:
+        """The task that read the run is over: if nobody took the reader over, the run stops."""
+        reader = self._reader
+        if self.core.ended:
+            return
+        if reader is not None and reader is not task and not reader.done():
+            reader.add_done_callback(self._reader_done)
+            return
+        self.core.stop("user")
+
+    def abandoned(self) -> None:
+        """The reader was dropped before the end."""
+        if self.started:
+            self.core.stop("user")
+
+    def dropped(self) -> None:
+        """The run itself was dropped: without a reader, nobody will ever learn its end."""
+        if self.started and not self.opened:
+            self.core.stop("user")

@@ -1,0 +1,109 @@
+"""What ``AsyncRun`` and ``Run`` tell alike: identity, outcome, the folded result so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.utils.uuid import uuid7
+
+from langchain_streamkit.errors import StreamUsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from langchain_streamkit.events import Event, InterruptInfo, Usage
+    from langchain_streamkit.runs.core import RunCore
+    from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.snapshot import RunSnapshot
+
+
+class RunHandle:
+    """Base of the two kinds of run."""
+
+    def __init__(self, core: RunCore) -> None:
+        self._core = core
+
+    @property
+    def run_id(self) -> str:
+        """``config["run_id"]``: LangChain's id of the root run."""
+        return self._core.run_id
+
+    @property
+    def thread_id(self) -> str | None:
+        """The conversation, where the config names one."""
+        return self._core.plan.thread_id
+
+    @property
+    def outcome(self) -> str:
+        """``pending``, ``running``, ``finished``, ``interrupted``, ``failed`` or ``cancelled``."""
+        return self.snapshot.outcome
+
+    @property
+    def snapshot(self) -> RunSnapshot:
+        """Everything so far, folded; it grows with the run."""
+        self._core.sequencer.settle()
+        return self._core.snapshot
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens of the whole run; None before it has ended."""
+        return self.snapshot.usage
+
+    @property
+    def interrupts(self) -> list[InterruptInfo]:
+        """The pending interrupts of an interrupted run: the keys of ``resume``'s answers."""
+        return list(self.snapshot.interrupts)
+
+    def _set_transform(
+        self, function: Callable[[Event], Event | None], *, started: bool
+    ) -> None:
+        if started:
+            raise StreamUsageError(
+                "map() comes too late: the run has started; call it right after astream() or"
+                " stream(), before reading"
+            )
+        if not callable(function):
+            raise StreamUsageError(
+                f"map() takes a function of one event, not {type(function).__name__}"
+            )
+        before = self._core.sequencer.transform
+
+        def both(event: Event) -> Event | None:
+            first = event if before is None else before(event)
+            changed = None if first is None else function(first)
+            if changed is None and event.type.startswith("run."):
+                return event  # a stream begins and ends, whatever is redacted
+            return changed
+
+        self._core.sequencer.transform = both
+
+    def _resume_plan(self, answers: Mapping[str, Any]) -> Plan:
+        """The plan of the run that goes on with ``answers``. Raises StreamUsageError."""
+        if self.outcome != "interrupted":
+            raise StreamUsageError(
+                f"run {self.run_id} is {self.outcome}, not interrupted: there is nothing to resume"
+            )
+        known = {one.interrupt_id for one in self.interrupts}
+        unknown = set(answers) - known
+        if unknown or not answers:
+            asked = ", ".join(sorted(known)) or "none with an id"
+            what = f"has no interrupt {sorted(unknown)[0]!r}" if unknown else "got no answer"
+            raise StreamUsageError(
+                f"run {self.run_id} {what}; answer by id: {{interrupt_id: answer}}; pending: {asked}"
+            )
+        from langgraph.types import Command
+
+        plan = self._core.plan
+        run_id = uuid7()
+        return plan._replace(
+            input=Command(resume=dict(answers)),
+            run_id=run_id,
+            config={**plan.config, "run_id": run_id},
+        )
+
+    def _describe(self, *, started: bool) -> str:
+        kind = type(self).__name__
+        name = self._core.plan.name
+        if not started:
+            return f"<{kind} {name} {self.run_id}: not started, it starts when it is read>"
+        return f"<{kind} {name} {self.run_id}: {self.outcome}>"

@@ -1,0 +1,205 @@
+"""The sinks of one run: plain ones called inline, async ones fed by one task each.
+
+Guarantees: each sink gets every event once, in order, never two calls at a time; what a sink raises
+is reported once and the sink is left alone from then on; the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from typing import TYPE_CHECKING
+
+from langchain_streamkit.errors import SinkError, StreamUsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from langchain_streamkit.events import Event
+    from langchain_streamkit.sinks.base import Sink
+
+    OnFailure = Callable[[Sink, Exception], None]
+
+
+class Outlets:
+    """Where the events of one run go. ``lag`` is how many events the slowest async sink is behind."""
+
+    def __init__(self, sinks: Sequence[Sink], on_failure: OnFailure) -> None:
+        self._on_failure = on_failure
+        self._plain = [sink for sink in sinks if not _is_async(sink)]
+        self._pumps = [_Pump(sink, self._fail) for sink in sinks if _is_async(sink)]
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    def __bool__(self) -> bool:
+        return bool(self._plain or self._pumps)
+
+    def refuse_async(self) -> None:
+        """Raise StreamUsageError if a sink is async: there will be no event loop to await it."""
+        for pump in self._pumps:
+            raise StreamUsageError(needs_loop_text(pump.sink))
+
+    @property
+    def lag(self) -> int:
+        return max((pump.lag for pump in self._pumps), default=0)
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to feed the async sinks from ``loop``, which is running this."""
+        self._loop = loop
+        for pump in self._pumps:
+            pump.start(loop)
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Hand events to the plain sinks now, to the async ones soon."""
+        for sink in list(self._plain):
+            try:
+                answer = sink.send(events)
+            except Exception as exc:  # noqa: BLE001 -- a sink's error is never the run's
+                self._drop(sink, exc)
+                continue
+            if answer is not None:
+                self._turned_async(sink, answer)
+        for pump in self._pumps:
+            pump.put(events)
+
+    def close(self) -> None:
+        """Close the plain sinks; the async ones close when they have got everything."""
+        if self._closed:
+            return
+        self._closed = True
+        for sink in list(self._plain):
+            try:
+                sink.close()
+            except Exception as exc:  # noqa: BLE001 -- a sink's error is never the run's
+                self._drop(sink, exc)
+        for pump in self._pumps:
+            pump.close()
+
+    async def drained(self) -> None:
+        """Wait until the async sinks have got everything and are closed."""
+        for pump in self._pumps:
+            await pump.done()
+
+    def _turned_async(self, sink: Sink, answer: Awaitable[None]) -> None:
+        """A sink that did not say so returned an awaitable: feed it from a task from now on."""
+        if self._loop is None:
+            if inspect.iscoroutine(answer):
+                answer.close()
+            self._drop(sink, StreamUsageError(needs_loop_text(sink)))
+            return
+        self._plain.remove(sink)
+        pump = _Pump(sink, self._fail, first=answer)
+        self._pumps.append(pump)
+        pump.start(self._loop)
+
+    def _drop(self, sink: Sink, error: Exception) -> None:
+        self._plain.remove(sink)
+        self._fail(sink, error)
+
+    def _fail(self, sink: Sink, error: Exception) -> None:
+        if not isinstance(error, SinkError):
+            wrapped = SinkError(f"sink {type(sink).__name__} failed: {type(error).__name__}: {error}")
+            wrapped.__cause__ = error
+            error = wrapped
+        self._on_failure(sink, error)
+
+
+class _Pump:
+    """Feeds one async sink from a task of its own."""
+
+    def __init__(
+        self, sink: Sink, on_failure: OnFailure, first: Awaitable[None] | None = None
+    ) -> None:
+        self.sink = sink
+        self._first = first
+        self._on_failure = on_failure
+        self._batches: deque[Sequence[Event]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+        self._failed = False
+        self.lag = 0
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        if _running_loop() is loop:
+            self._begin()
+        else:
+            loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def put(self, events: Sequence[Event]) -> None:
+        if self._failed:
+            return
+        self._batches.append(events)
+        self.lag += len(events)
+        self._notify()
+
+    def close(self) -> None:
+        self._closed = True
+        self._notify()
+
+    async def done(self) -> None:
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    def _notify(self) -> None:
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return
+        if _running_loop() is loop:
+            self._wake.set()
+        else:
+            loop.call_soon_threadsafe(self._wake.set)
+
+    async def _run(self) -> None:
+        try:
+            if self._first is not None:
+                await self._first
+            while True:
+                while self._batches:
+                    events = self._batches.popleft()
+                    await _finished(self.sink.send(events))
+                    self.lag -= len(events)
+                if self._closed:
+                    break
+                self._wake.clear()
+                if not self._batches and not self._closed:
+                    await self._wake.wait()
+            await _finished(self.sink.close())
+        except Exception as exc:  # noqa: BLE001 -- a sink's error is never the run's
+            self._failed = True
+            self._batches.clear()
+            self.lag = 0
+            self._on_failure(self.sink, exc)
+
+
+async def _finished(answer: Awaitable[None] | None) -> None:
+    if answer is not None:
+        await answer
+
+
+def _is_async(sink: Sink) -> bool:
+    methods = (sink.send, sink.close)
+    return any(inspect.iscoroutinefunction(method) for method in methods) or bool(
+        getattr(sink, "is_async", False)
+    )
+
+
+def needs_loop_text(sink: Sink) -> str:
+    """What to say of an async sink where no event loop runs."""
+    return (
+        f"{type(sink).__name__} is async and no event loop runs here; use astream(), or attach the"
+        " handler in async code (ainvoke, astream), or pass a sink whose send is a plain function"
+    )
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

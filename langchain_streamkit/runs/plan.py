@@ -1,0 +1,329 @@
+"""What a run is asked to do, checked before anything starts, and how the runnable will be driven.
+
+Guarantees: callbacks, tags and metadata of the caller's config, and of the context it is called in,
+are kept; every mistake that can be seen here raises ``StreamUsageError`` saying what to write.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackManager
+from langchain_core.language_models import BaseChatModel, BaseLLM
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
+from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.utils.uuid import uuid7
+
+from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.runs.filters import as_filter
+from langchain_streamkit.sources.langgraph import langgraph_loaded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from langchain_core.callbacks import BaseCallbackHandler
+    from langchain_core.runnables import RunnableConfig
+
+    from langchain_streamkit.events import Event
+
+Route: TypeAlias = Literal["items", "invoke", "astream"]
+"""``items``: a bare model by its own chunks, the cheapest; ``invoke``: callbacks under ``ainvoke``;
+``astream``: where ``invoke`` would not stream (old text models) or output chunks are asked for."""
+
+CAPTURES = frozenset({"inputs", "outputs", "state", "checkpoints"})
+_OWN_CALL_OPTIONS = {
+    "stream_mode": "the events carry what the modes would give; use capture={'state'} for state",
+    "subgraphs": "subgraphs are always in the stream, see event.path",
+    "version": "the events have one version, see run.started.v",
+    "config": "pass it as the third argument, config=",
+    "context": "pass it as context=",
+}
+_CONFIG_KEYS = frozenset(
+    {
+        "tags",
+        "metadata",
+        "callbacks",
+        "run_name",
+        "max_concurrency",
+        "recursion_limit",
+        "configurable",
+        "run_id",
+    }
+)
+
+
+class Options(NamedTuple):
+    """How a run is watched; see ``astream`` for their meaning."""
+
+    include: Iterable[Any] | None = None
+    exclude: Iterable[Any] | None = None
+    capture: Collection[str] = ()
+    steps: str = "graph"
+    streaming: bool = True
+    output_deltas: bool = False
+    show_subagents: bool = False
+    on_sink_error: str = "continue"
+    max_unread: int = 10_000
+
+    def checked(self) -> Options:
+        """Return the options, or raise StreamUsageError for a value that means nothing."""
+        if isinstance(self.capture, str):
+            raise StreamUsageError(
+                f"capture={self.capture!r} is a string; write capture={{{self.capture!r}}}"
+            )
+        _one_of("capture", self.capture, CAPTURES)
+        _one_of("steps", [self.steps], {"graph", "all"})
+        _one_of("on_sink_error", [self.on_sink_error], {"continue", "raise"})
+        if isinstance(self.max_unread, bool) or not isinstance(self.max_unread, int):
+            raise StreamUsageError(f"max_unread={self.max_unread!r} is not a number of events")
+        if self.max_unread < 1:
+            raise StreamUsageError(f"max_unread={self.max_unread} leaves no room; write 1 or more")
+        return self._replace(capture=frozenset(self.capture))
+
+    @property
+    def keep(self) -> Callable[[Event], bool] | None:
+        """The filter of ``include`` and ``exclude``, None when everything is wanted."""
+        return as_filter(self.include, self.exclude)
+
+
+class Plan(NamedTuple):
+    """One call of a runnable, ready to be made."""
+
+    runnable: Runnable[Any, Any]
+    input: Any
+    config: RunnableConfig
+    kwargs: dict[str, Any]
+    run_id: UUID
+    name: str
+    route: Route
+    is_graph: bool
+    thread_id: str | None
+    user: str | None
+    options: Options
+
+    def config_for(self, handler: BaseCallbackHandler) -> RunnableConfig:
+        """The config of the call, with ``handler`` beside the callbacks that would be called.
+
+        An explicit config hides the callbacks of the run it is made in, except for graphs, which
+        merge them themselves (``ensure_config`` in langchain-core and in langgraph).
+        """
+        callbacks: Any = self.config.get("callbacks")
+        ambient = var_child_runnable_config.get()
+        if callbacks is None and ambient is not None and not self.is_graph:
+            callbacks = ambient.get("callbacks")
+        return {**self.config, "callbacks": with_handler(callbacks, handler)}
+
+
+def with_handler(callbacks: object, handler: BaseCallbackHandler) -> Any:
+    """The callbacks with ``handler`` after those that are there; what was given is not changed."""
+    if callbacks is None:
+        return [handler]
+    if isinstance(callbacks, BaseCallbackManager):
+        manager = callbacks.copy()
+        manager.add_handler(handler, inherit=True)
+        return manager
+    return [*cast("list[BaseCallbackHandler]", callbacks), handler]
+
+
+def plan_run(
+    runnable: object,
+    input: object,  # noqa: A002 -- LangChain's own name for it
+    config: object,
+    *,
+    thread_id: str | None,
+    user: str | None,
+    context: object,
+    call: Mapping[str, Any] | None,
+    options: Options,
+) -> Plan:
+    """Check everything that can be checked and decide the route. Raises StreamUsageError."""
+    target = as_runnable(runnable)
+    options = options.checked()
+    bare = unwrapped(target)
+    is_graph = _is_graph(bare)
+    made = _config(config, thread_id)
+    kwargs = _call_options(call)
+    if context is not None:
+        if not is_graph:
+            raise StreamUsageError(
+                f"context= is for graphs, {_name_of(runnable)} is none; put the value in the input"
+                " or in config={'configurable': {...}}"
+            )
+        kwargs["context"] = context
+    thread = made.get("configurable", {}).get("thread_id")
+    if is_graph:
+        _check_graph_call(bare, input, made)
+    return Plan(
+        runnable=target,
+        input=input,
+        config=made,
+        kwargs=kwargs,
+        run_id=cast("UUID", made.get("run_id")),
+        name=made.get("run_name") or target.get_name(),
+        route=_route(bare, options, is_graph=is_graph),
+        is_graph=is_graph,
+        thread_id=None if thread is None else str(thread),
+        user=user,
+        options=options,
+    )
+
+
+def as_runnable(value: object) -> Runnable[Any, Any]:
+    """``value`` itself if it is a Runnable; else StreamUsageError with what to write instead."""
+    if isinstance(value, Runnable):
+        return cast("Runnable[Any, Any]", value)
+    shown = _name_of(value)
+    if hasattr(value, "compile") and hasattr(value, "add_node"):
+        advice = "an uncompiled graph; pass graph.compile()"
+    elif hasattr(value, "__aiter__") or hasattr(value, "__next__"):
+        advice = "a stream that is already running; pass the runnable it comes from"
+    elif callable(value):
+        advice = "a plain function; pass RunnableLambda(function)"
+    else:
+        advice = "not a LangChain Runnable; pass a model, chain, tool, retriever or compiled graph"
+    raise StreamUsageError(f"{shown} is {advice}")
+
+
+def unwrapped(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    """The runnable below its bindings (``bind``, ``with_config``, ``bind_tools``)."""
+    while isinstance(runnable, RunnableBinding):
+        runnable = runnable.bound
+    return runnable
+
+
+def _is_graph(runnable: object) -> bool:
+    if not langgraph_loaded():
+        return False
+    from langgraph.pregel import Pregel
+
+    return isinstance(runnable, Pregel)
+
+
+def _route(bare: Runnable[Any, Any], options: Options, *, is_graph: bool) -> Route:
+    if isinstance(bare, BaseChatModel):
+        return "items" if options.streaming and not _has_cache(bare) else "invoke"
+    if not options.streaming or is_graph:
+        return "invoke"
+    return "astream" if options.output_deltas or _has_text_model(bare) else "invoke"
+
+
+def _has_cache(model: BaseChatModel) -> bool:
+    if model.cache is not None:
+        return bool(model.cache)
+    from langchain_core.globals import get_llm_cache
+
+    return get_llm_cache() is not None
+
+
+def _has_text_model(runnable: Runnable[Any, Any]) -> bool:
+    """Whether an old text-completion model is in the chain: it streams under ``astream`` only."""
+    bare = unwrapped(runnable)
+    if isinstance(bare, RunnableSequence):
+        return any(_has_text_model(step) for step in bare.steps)
+    return isinstance(bare, BaseLLM)
+
+
+def _config(config: object, thread_id: str | None) -> RunnableConfig:
+    if config is not None and not isinstance(config, Mapping):
+        raise StreamUsageError(
+            f"config is a {_name_of(config)}, not a dict; "
+            "write config={'configurable': {...}, 'callbacks': [...]}"
+        )
+    given = dict(cast("Mapping[str, Any]", config or {}))
+    for key in given.keys() - _CONFIG_KEYS:
+        close = difflib.get_close_matches(key, _CONFIG_KEYS, n=1)
+        if close:
+            raise StreamUsageError(f"config has no key {key!r}; did you mean {close[0]!r}?")
+    callbacks = given.get("callbacks")
+    if callbacks is not None and not isinstance(callbacks, list | tuple | BaseCallbackManager):
+        raise StreamUsageError(
+            f"config['callbacks'] is a {_name_of(callbacks)}; write a list: [handler]"
+        )
+    configurable = given.get("configurable") or {}
+    if not isinstance(configurable, Mapping):
+        raise StreamUsageError(
+            f"config['configurable'] is a {_name_of(configurable)}, not a dict; "
+            "write {'configurable': {'thread_id': '1'}}"
+        )
+    if thread_id is not None:
+        known = configurable.get("thread_id")
+        if known is not None and known != thread_id:
+            raise StreamUsageError(
+                f"thread_id={thread_id!r} but config has {known!r}; give it in one place"
+            )
+        given["configurable"] = {**configurable, "thread_id": thread_id}
+    given["run_id"] = _run_id(given.get("run_id"))
+    return cast("RunnableConfig", given)
+
+
+def _run_id(value: object) -> UUID:
+    if value is None:
+        return uuid7()
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(str(value))
+    except ValueError:
+        raise StreamUsageError(
+            f"config['run_id'] = {value!r} is no UUID; leave it out, or write uuid.uuid4()"
+        ) from None
+
+
+def _call_options(call: object) -> dict[str, Any]:
+    if call is None:
+        return {}
+    if not isinstance(call, Mapping):
+        raise StreamUsageError(
+            f"call is a {_name_of(call)}; write call={{'stop': [...]}}: keyword arguments for the"
+            " runnable itself"
+        )
+    options = dict(cast("Mapping[str, Any]", call))
+    for key in options:
+        if key in _OWN_CALL_OPTIONS:
+            raise StreamUsageError(f"call={{{key!r}: ...}} is refused: {_OWN_CALL_OPTIONS[key]}")
+    return options
+
+
+def _check_graph_call(graph: Any, value: object, config: RunnableConfig) -> None:
+    if isinstance(value, str) and _wants_dict(graph):
+        raise StreamUsageError(
+            f"a graph's input is its state, not a str; write"
+            f' {{"messages": [("user", {value[:40]!r})]}}'
+        )
+    checkpointer = graph.checkpointer
+    configurable = config.get("configurable", {})
+    if not checkpointer or configurable.keys() & {"thread_id", "checkpoint_id", "checkpoint_ns"}:
+        return
+    raise StreamUsageError(
+        f"{graph.get_name()} has a checkpointer, so it needs to know which conversation this is;"
+        " write thread_id='...'"
+    )
+
+
+def _wants_dict(graph: Any) -> bool:
+    """Whether the graph's input is a dict of channels (not a functional-API or root graph)."""
+    builder = getattr(graph, "builder", None)
+    channels = getattr(builder, "channels", None)
+    return channels is not None and "__root__" not in channels
+
+
+def _one_of(option: str, values: Iterable[Any], known: Collection[str]) -> None:
+    for value in values:
+        if value not in known:
+            names = ", ".join(repr(name) for name in sorted(known))
+            raise StreamUsageError(f"{option}: {value!r} is not known; it takes {names}")
+
+
+def _name_of(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else type(value).__name__
+
+
+def refuse_unknown(function: str, unknown: Mapping[str, object], known: Iterable[str]) -> None:
+    """Raise StreamUsageError for options ``function`` does not have, with the nearest one."""
+    for name in unknown:
+        close = difflib.get_close_matches(name, list(known), n=1)
+        hint = f"did you mean {close[0]}=?" if close else f"it takes {', '.join(known)}"
+        raise StreamUsageError(f"{function}() has no option {name}=; {hint}")

@@ -1,0 +1,237 @@
+"""The one sequencing point of a run: signals in from any thread, numbered events out.
+
+Guarantees: every reader and sink gets the identical events in the same order; signals are taken in
+the order they were pushed; whoever pushes never waits for another thread; what nobody has read yet
+merges (see ``outbox.py``), so an idle reader costs memory for its text, not for its tokens.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from langchain_streamkit.failures import LOGGER
+from langchain_streamkit.sources.tap import now_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langchain_streamkit.events import Event
+    from langchain_streamkit.runs.outlets import Outlets
+    from langchain_streamkit.snapshot import RunSnapshot
+    from langchain_streamkit.sources.normaliser import Normaliser
+    from langchain_streamkit.sources.signals import AnySignal
+
+    Keep = Callable[[Event], bool]
+    Transform = Callable[[Event], Event | None]
+
+_FOLD_AT = 512
+"""Raw signals (up to 1 KB each) that may lie unread before they are folded into drafts."""
+_LAG = 1024
+"""Sealed events a reader may be behind before new ones are left to merge."""
+_LAGGING_STRIDE = 256
+"""Signals merged into one batch while a reader lags, so sinks still see the run go on."""
+_DELTAS = frozenset({"text.delta", "reasoning.delta", "tool_call.delta"})
+
+
+class Sequencer:
+    """Turns signals into events, once, for one run.
+
+    ``keep`` filters what readers and sinks get (the snapshot gets all). ``on_overflow`` is called
+    once, when more than ``max_unread`` events that cannot merge wait for the reader.
+    """
+
+    def __init__(
+        self,
+        normaliser: Normaliser,
+        snapshot: RunSnapshot,
+        outlets: Outlets,
+        *,
+        keep: Keep | None,
+        max_unread: int,
+        on_overflow: Callable[[], None],
+        on_transform_error: Callable[[Exception], None],
+    ) -> None:
+        self.normaliser = normaliser
+        self.snapshot = snapshot
+        self.transform: Transform | None = None
+        self.wake: Callable[[], None] | None = None
+        """Set by a reader that waits; called, from any thread, when there may be something."""
+        self.ended = False
+        """The terminal event is made: nothing comes after it."""
+        self._outlets = outlets
+        self._eager = bool(outlets)
+        self._keep = keep
+        self._max_unread = max_unread
+        self._on_overflow: Callable[[], None] | None = on_overflow
+        self._on_transform_error = on_transform_error
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+        self._signals: deque[AnySignal] = deque()
+        self._ready: deque[Event] = deque()
+        self._ready_structural = 0
+        self._discard = False
+        self._may_discard = False
+
+    # ---- writing -----------------------------------------------------------------------------
+
+    def push(self, signal: AnySignal) -> None:
+        """Take a signal, from any thread; never waits for another one."""
+        if self.ended:
+            self.normaliser.late += 1
+            return
+        signals = self._signals
+        signals.append(signal)
+        if self._eager:
+            if not self._lagging() or len(signals) >= _LAGGING_STRIDE:
+                self._work(seal=True)
+        elif len(signals) >= _FOLD_AT:
+            self._work(seal=False)
+        wake = self.wake
+        if wake is not None:
+            wake()
+
+    def conclude(self, end: Callable[[Normaliser], None]) -> bool:
+        """Take what is left, let ``end`` put the terminal event, seal. False if it ended before."""
+        if self._owner == threading.get_ident():  # a sink's send ended the run it is fed from
+            return self._conclude(end)
+        with self._lock:
+            self._owner = threading.get_ident()
+            try:
+                return self._conclude(end)
+            finally:
+                self._owner = None
+
+    def _conclude(self, end: Callable[[Normaliser], None]) -> bool:
+        if self.ended:
+            return False
+        self._feed_all()
+        self.ended = True
+        end(self.normaliser)
+        self._seal()
+        wake = self.wake
+        if wake is not None:
+            wake()
+        return True
+
+    def _work(self, *, seal: bool) -> None:
+        """Fold what was pushed; whoever holds the lock does it for all that push meanwhile."""
+        while self._lock.acquire(blocking=False):
+            self._owner = threading.get_ident()
+            try:
+                self._feed_all()
+                if seal:
+                    self._seal()
+            finally:
+                self._owner = None
+                self._lock.release()
+            if not self._signals or not (seal or len(self._signals) >= _FOLD_AT):
+                return
+
+    def _feed_all(self) -> None:
+        signals, feed = self._signals, self.normaliser.feed
+        while signals:
+            signal = signals.popleft()
+            try:
+                feed(signal)
+            except Exception as exc:  # noqa: BLE001 -- the run goes on without this signal
+                self.report(type(signal).__name__, exc)
+        if self._on_overflow is not None and not self._discard:
+            unread = self._ready_structural + self.normaliser.outbox.structural
+            if unread <= self._max_unread:
+                return
+            if self._may_discard:
+                self._keep_nothing()
+            else:
+                overflow, self._on_overflow = self._on_overflow, None
+                overflow()
+
+    def report(self, where: str, error: Exception) -> None:
+        """An error of ours: a log line and a diagnostic."""
+        LOGGER.error(
+            "%s could not be turned into events in run %s",
+            where,
+            self.normaliser.run_id,
+            exc_info=error,
+            extra={"run_id": self.normaliser.run_id},
+        )
+        if not self.ended:
+            text = f"{where} could not be shown ({type(error).__name__}); the log has the details"
+            self.normaliser.diagnose(now_ms(), "internal", text)
+
+    def _seal(self) -> None:
+        outbox = self.normaliser.outbox
+        if not outbox:
+            return
+        events = outbox.seal(self._transformed if self.transform is not None else None)
+        feed = self.snapshot.feed
+        for event in events:
+            feed(event)
+        if self._keep is not None:
+            events = [event for event in events if self._keep(event)]
+        if not events:
+            return
+        if not self._discard:
+            self._ready.extend(events)
+            self._ready_structural += sum(event.type not in _DELTAS for event in events)
+        if self._eager:
+            self._outlets.send(events)
+
+    def _transformed(self, event: Event) -> Event | None:
+        transform: Any = self.transform
+        try:
+            return transform(event)
+        except Exception as exc:  # noqa: BLE001 -- what redaction fails on is withheld
+            self._on_transform_error(exc)
+            return None
+
+    # ---- reading -----------------------------------------------------------------------------
+
+    def take(self) -> list[Event]:
+        """All events that are ready now; the reader's next call begins after them."""
+        if self._signals or self.normaliser.outbox:
+            self._work(seal=True)
+        ready = self._ready
+        events: list[Event] = []
+        while ready:
+            events.append(ready.popleft())
+        self._ready_structural = 0
+        return events
+
+    @property
+    def has_more(self) -> bool:
+        """Whether ``take`` would find anything to do."""
+        return bool(self._ready or self._signals or self.normaliser.outbox)
+
+    @property
+    def made(self) -> int:
+        """How many events there are so far, read or not."""
+        return self.normaliser.outbox.made
+
+    @property
+    def silent(self) -> bool:
+        """Whether the run ended without an event between run.started and the terminal one."""
+        return self.ended and self.made <= 2
+
+    @property
+    def discarded(self) -> bool:
+        """Whether events were thrown away because nobody read."""
+        return self._discard
+
+    def settle(self, *, seal: bool = True) -> None:
+        """Fold what was pushed now, so that snapshot and counters are current."""
+        self._work(seal=seal)
+
+    def nobody_reads(self) -> None:
+        """No reader yet: rather than stop the run, throw events away when they grow too many."""
+        self._may_discard = True
+
+    def _keep_nothing(self) -> None:
+        self._discard = True
+        self._eager = True
+        self._ready.clear()
+        self._ready_structural = 0
+
+    def _lagging(self) -> bool:
+        return len(self._ready) > _LAG or self._outlets.lag > _LAG

@@ -1,0 +1,1 @@
+"""Runs over HTTP and WebSocket, for Starlette and FastAPI (extra ``serve``)."""

@@ -1,0 +1,270 @@
+"""A run as people like to read it: streaming text, tool calls, timing, on a terminal or in a file.
+
+Guarantees: one text at a time, so that parallel branches stay readable (what arrives meanwhile
+waits for the open text to end); every line that is not streamed text fits the terminal; control
+characters of a model or tool never reach the terminal; no encoding can fail.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import IO, Literal, TypeAlias, cast, get_args
+
+from langchain_streamkit import events as ev
+from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.sinks.paper import Color, Paper, Style, short
+
+Part: TypeAlias = Literal["text", "reasoning", "tools", "custom", "timing", "steps", "internal"]
+"""What may be shown; ``internal``: messages not meant for the user (sub-agents inside tools)."""
+
+_DEFAULT: tuple[Part, ...] = ("text", "reasoning", "tools", "custom", "timing")
+_Key: TypeAlias = tuple[str, str, int]
+_Block: TypeAlias = (
+    ev.TextStarted
+    | ev.TextDelta
+    | ev.TextFinished
+    | ev.ReasoningStarted
+    | ev.ReasoningDelta
+    | ev.ReasoningFinished
+)
+
+
+class ConsoleSink:
+    """Show runs in ``file`` (default: what ``sys.stdout`` is at the time of writing).
+
+    ``show`` chooses from ``text``, ``reasoning`` (dimmed), ``tools`` (calls with arguments and
+    results, cut to the width), ``custom``, ``timing`` (the last line: seconds, first token,
+    tokens); ``steps`` and ``internal`` messages only when asked. Errors, interrupts, retries,
+    cancels and diagnostics are always shown. A line in brackets says where a text comes from
+    when the graph has several places that speak, or several runs are open.
+
+    ``color="auto"`` colours only a terminal, and not with ``NO_COLOR`` set. Nothing is closed on
+    close. Raises ``StreamUsageError`` for an unknown part or colour, ``SinkError`` when the file
+    takes nothing (closed, a broken pipe).
+    """
+
+    def __init__(
+        self,
+        file: IO[str] | None = None,
+        *,
+        color: Color = "auto",
+        show: Iterable[Part] = _DEFAULT,
+    ) -> None:
+        if file is not None and not callable(getattr(file, "write", None)):
+            raise StreamUsageError(
+                f"ConsoleSink writes to a text file, not {type(file).__name__}; pass an open file, "
+                "or nothing for the standard output"
+            )
+        if color not in get_args(Color):
+            raise StreamUsageError(
+                f"color={color!r} is not known; write 'auto', 'always' or 'never'"
+            )
+        self._show = frozenset([show] if isinstance(show, str) else show)
+        if unknown := sorted(self._show - set(get_args(Part))):
+            raise StreamUsageError(f"show has {unknown}; choose from {', '.join(get_args(Part))}")
+        self._paper = Paper(file, color)
+        self._lock = threading.Lock()
+        self._live: _Key | None = None
+        self._waiting: list[ev.Event] = []
+        self._pieces: dict[_Key, list[str]] = {}
+        self._hidden: set[tuple[str, str]] = set()
+        self._begun: dict[tuple[str, str], tuple[str, int]] = {}
+        self._runs: dict[str, str] = {}
+        self._place: tuple[str, ...] | None = None
+
+    def send(self, events: Sequence[ev.Event]) -> None:
+        """Show the events, or keep them until the text now being streamed has ended."""
+        with self._lock:
+            for event in events:
+                if self._shows(event) and self._print(event):
+                    self._release()
+            self._paper.flush()
+
+    def close(self) -> None:
+        """Do nothing: the terminal event ended the show, and the file is its owner's."""
+
+    # ---- one text at a time ----------------------------------------------------------------------
+
+    def _shows(self, event: ev.Event) -> bool:
+        match event:
+            case ev.MessageStarted(audience="internal") if "internal" not in self._show:
+                self._hidden.add((event.run_id, event.message_id))
+                return False
+            case ev.TextStarted() | ev.TextDelta() | ev.TextFinished():
+                part = "text"
+            case ev.ReasoningStarted() | ev.ReasoningDelta() | ev.ReasoningFinished():
+                part = "reasoning"
+            case ev.ToolCallFinished():
+                part = "tools"
+            case ev.MessageAborted() | ev.MessageRetracted():
+                return (event.run_id, event.message_id) not in self._hidden
+            case _:
+                return True
+        return part in self._show and (event.run_id, event.message_id) not in self._hidden
+
+    def _print(self, event: ev.Event) -> bool:
+        """Show the event now, or put it by; True when it ended the text that others wait for."""
+        if isinstance(event, _Block):
+            return self._block(event)
+        if self._live is None:
+            self._line(event)
+        else:
+            self._waiting.append(event)
+        return False
+
+    def _block(self, event: _Block) -> bool:
+        key = (event.run_id, event.message_id, event.index)
+        match event:
+            case ev.TextDelta() | ev.ReasoningDelta():
+                if key == self._live:
+                    self._text(event, event.text)
+                else:
+                    self._pieces[key].append(event.text)
+                return False
+            case ev.TextStarted() | ev.ReasoningStarted() if self._live is None:
+                self._live = key
+                self._head(event)
+                if isinstance(event, ev.ReasoningStarted):
+                    self._text(event, "(thinking) ")
+                self._text(event, "".join(self._pieces.pop(key, ())))
+                return False
+            case ev.TextFinished() | ev.ReasoningFinished() if key == self._live:
+                self._paper.end_line()
+                self._live = None
+                return True
+            case _:
+                self._pieces.setdefault(key, [])
+                self._waiting.append(event)
+                return False
+
+    def _release(self) -> None:
+        """Show what waited, up to the next text that is still open."""
+        while self._live is None and self._waiting:
+            held, self._waiting = self._waiting, []
+            for at, event in enumerate(held):
+                if self._print(event):
+                    self._waiting += held[at + 1 :]
+                    break
+
+    def _text(self, event: _Block, text: str) -> None:
+        thinking = isinstance(event, (ev.ReasoningStarted, ev.ReasoningDelta))
+        self._paper.text(text, "dim" if thinking else "plain")
+
+    def _head(self, event: ev.Event) -> None:
+        """Say where a text comes from, once there are several places."""
+        run = (self._runs.get(event.run_id, event.run_id),) if len(self._runs) > 1 else ()
+        place = run + event.path
+        if self._place not in {None, place} or run:
+            self._paper.line(f"[{' / '.join(place) or 'top'}]", "dim")
+        self._place = place
+
+    # ---- lines -----------------------------------------------------------------------------------
+
+    def _line(self, event: ev.Event) -> None:
+        match event:
+            case ev.RunStarted():
+                self._runs[event.run_id] = f"{event.name} {event.run_id[-6:]}"
+                thread = f" (thread {event.thread_id})" if event.thread_id else ""
+                self._paper.line(f"▶ {event.name}{thread}", "bold")
+            case ev.RunFinished() | ev.RunInterrupted() | ev.RunFailed() | ev.RunCancelled():
+                self._ending(event)
+            case ev.ToolStarted() if "tools" in self._show:
+                self._begun[event.run_id, event.step_id] = (event.name, event.ts)
+                self._paper.line(f"→ {event.name}({_arguments(event.input)})", "cyan")
+            case ev.ToolProgress() if "tools" in self._show:
+                self._paper.line(f"· {self._tool(event)[0]}: {short(event.data)}", "dim")
+            case ev.ToolFinished() if "tools" in self._show:
+                name, seconds = self._tool(event)
+                result = event.output if event.content is None else event.content
+                said = short(result) if event.outcome == "ok" else event.outcome
+                self._paper.line(f"← {name} {seconds}: {said}", "cyan")
+            case ev.ToolFailed():
+                name, seconds = self._tool(event)
+                self._paper.line(
+                    f"✘ {name} {seconds}: {event.content or event.error.message}", "red"
+                )
+            case ev.ToolCallFinished(invalid=ev.InvalidArgs() as invalid):
+                self._paper.line(f"✘ {event.name}: {invalid.error}: {short(invalid.text)}", "red")
+            case ev.StepStarted() if "steps" in self._show:
+                self._begun[event.run_id, event.step_id] = (event.name, event.ts)
+                self._paper.line(f"· {event.name} started", "dim")
+            case ev.StepFinished() if "steps" in self._show:
+                name, seconds = self._tool(event)
+                self._paper.line(f"· {name} {event.outcome} {seconds}", "dim")
+            case ev.StepFailed() if "steps" in self._show:
+                name, seconds = self._tool(event)
+                self._paper.line(f"✘ {name} {seconds}: {event.error.message}", "red")
+            case ev.MessageAborted() | ev.MessageRetracted():
+                self._paper.line(f"↺ the text above does not count ({event.reason})", "yellow")
+            case ev.InterruptRequested():
+                self._paper.line(f"⏸ waits for an answer: {short(event.payload)}", "yellow")
+            case ev.Custom() if "custom" in self._show:
+                self._paper.line(f"· {event.name or 'custom'}: {short(event.data)}", "dim")
+            case ev.Diagnostic():
+                self._paper.line(f"! {event.code}: {event.message}", "yellow")
+            case _:
+                pass
+
+    def _tool(
+        self,
+        event: ev.ToolProgress | ev.ToolFinished | ev.ToolFailed | ev.StepFinished | ev.StepFailed,
+    ) -> tuple[str, str]:
+        """The name of what began under this step, and how long ago."""
+        key = (event.run_id, event.step_id)
+        found = (
+            self._begun.get(key)
+            if isinstance(event, ev.ToolProgress)
+            else self._begun.pop(key, None)
+        )
+        name, since = found or ("tool", event.ts)
+        return name, f"{(event.ts - since) / 1000:.1f} s"
+
+    def _ending(
+        self, event: ev.RunFinished | ev.RunInterrupted | ev.RunFailed | ev.RunCancelled
+    ) -> None:
+        timing, usage = event.timing, event.usage
+        facts = [f"{timing.duration_ms / 1000:.1f} s"]
+        if timing.first_token_ms is not None:
+            facts.append(f"first token {timing.first_token_ms / 1000:.2f} s")
+        if usage.total_tokens:
+            facts.append(f"{usage.input_tokens} in + {usage.output_tokens} out tokens")
+        if timing.tokens_per_second is not None:
+            facts.append(f"{timing.tokens_per_second:.0f}/s")
+        style: Style = "green"
+        match event:
+            case ev.RunFinished():
+                said = "✔"
+                for call in event.pending_tool_calls:
+                    self._paper.line(
+                        f"→ {call.name}({_arguments(call.args)}) is yours to run", "cyan"
+                    )
+            case ev.RunInterrupted():
+                said, style = "⏸ paused,", "yellow"
+            case ev.RunFailed(error=error):
+                said, style = f"✘ {error.code}: {error.message} (error {error.error_id})", "red"
+            case ev.RunCancelled():
+                left = f", still running: {', '.join(event.pending)}" if event.pending else ""
+                said, style = f"■ cancelled by {event.reason}{left}", "yellow"
+        if not isinstance(event, ev.RunFinished):
+            self._paper.line(said, style)
+            said = " "
+        if "timing" in self._show:
+            self._paper.line(f"{said} {' · '.join(facts)}", style)
+        self._runs.pop(event.run_id, None)
+        self._hidden = {key for key in self._hidden if key[0] != event.run_id}
+        self._begun = {key: at for key, at in self._begun.items() if key[0] != event.run_id}
+        if not self._runs:
+            self._place = None
+
+
+def _arguments(value: object) -> str:
+    """Arguments as one would write the call."""
+    if isinstance(value, dict):
+        given = cast("dict[str, object]", value)
+        return ", ".join(f"{name}={_literal(item)}" for name, item in given.items())
+    return "" if value is None else _literal(value)
+
+
+def _literal(value: object) -> str:
+    return f'"{short(value)}"' if isinstance(value, str) else short(value)

@@ -1,0 +1,1 @@
+"""LangChain in, events out."""

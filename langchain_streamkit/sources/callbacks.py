@@ -1,0 +1,301 @@
+"""The LangChain callback handler: every callback handed to the tap of the run it belongs to.
+
+Guarantees: an error of ours never reaches the user's run (it is reported instead); the only
+exception that leaves a callback is ``StopRun``, once a stop was asked for. Models stream under
+``invoke`` because the handler passes for a streaming handler (``_StreamingCallbackHandler`` is a
+runtime-checkable protocol: having the two ``tap_output`` methods is enough).
+"""
+
+# mypy: disable-error-code="override"
+# pyright: reportIncompatibleMethodOverride=false
+# The base class declares parameters that are passed by keyword and that we do not all name.
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.runnables.config import var_child_runnable_config
+
+from langchain_streamkit.sources.pieces import extract
+from langchain_streamkit.sources.signals import Token
+from langchain_streamkit.sources.tap import now_ms
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from types import FrameType
+    from uuid import UUID
+
+    from langchain_core.messages import BaseMessage
+    from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
+
+    from langchain_streamkit.sources.tap import RunTap
+
+_T = TypeVar("_T")
+_Self = TypeVar("_Self", bound="TapHandler")
+_P = ParamSpec("_P")
+
+
+class StopRun(BaseException):
+    """Raised inside callbacks of a run that was told to stop.
+
+    Not an ``Exception``, so that fallbacks, retries, tools and ``except Exception`` in user code
+    let it through, and LangChain does not log it as a handler's error.
+    """
+
+
+def context_parent() -> UUID | None:
+    """The run in whose context this is called, as LangChain's own context variable has it."""
+    config = var_child_runnable_config.get()
+    manager: Any = config.get("callbacks") if config else None
+    return getattr(manager, "parent_run_id", None)
+
+
+def _guarded(
+    method: Callable[Concatenate[_Self, _P], None],
+) -> Callable[Concatenate[_Self, _P], None]:
+    @functools.wraps(method)
+    def guarded(self: _Self, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception as exc:  # noqa: BLE001 -- the user's run must not see our error
+            self.router.report(method.__name__, exc)
+
+    return guarded
+
+
+class Router(Protocol):
+    """Says which tap a LangChain run belongs to; all methods are called from any thread."""
+
+    def tap_of(self, run_id: UUID) -> RunTap | None:
+        """The tap of a run that is watched, else None."""
+        ...
+
+    def tap_of_start(self, run_id: UUID, parent_id: UUID | None) -> RunTap | None:
+        """The tap for a run that starts now. Raises StopRun when its root was told to stop."""
+        ...
+
+    def tap_of_token(self, run_id: UUID) -> RunTap | None:
+        """The tap for a token. Raises StopRun when its root was told to stop."""
+        ...
+
+    def run_ended(self, run_id: UUID) -> None:
+        """Called after the tap has heard that a run ended."""
+        ...
+
+    def report(self, where: str, error: Exception) -> None:
+        """An error of ours: a diagnostic and a log line, never the user's problem."""
+        ...
+
+
+class TapHandler(BaseCallbackHandler):
+    """The handler; ``router`` decides whose run each callback is about."""
+
+    run_inline = True
+
+    def __init__(self, router: Router) -> None:
+        self.router = router
+
+    # ---- models ------------------------------------------------------------------------------
+
+    @_guarded
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any] | None,
+        messages: list[list[BaseMessage]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if tap := self.router.tap_of_start(run_id, parent_run_id):
+            parent = tap.enter(run_id, parent_run_id, context_parent())
+            tap.model_start(run_id, parent, _name(serialized, kwargs), tags, metadata, messages)
+
+    @_guarded
+    def on_llm_start(
+        self,
+        serialized: dict[str, Any] | None,
+        prompts: list[str],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if tap := self.router.tap_of_start(run_id, parent_run_id):
+            parent = tap.enter(run_id, parent_run_id, context_parent())
+            tap.model_start(run_id, parent, _name(serialized, kwargs), tags, metadata)
+
+    def on_llm_new_token(
+        self,
+        token: object,
+        *,
+        chunk: GenerationChunk | ChatGenerationChunk | None = None,
+        run_id: UUID,
+        **kwargs: Any,
+    ) -> None:
+        tap = self.router.tap_of_token(run_id)
+        if tap is None:
+            return
+        try:
+            message = getattr(chunk, "message", None)
+            if message is None:
+                text = token if isinstance(token, str) else str(getattr(chunk, "text", ""))
+                tap.push(Token(now_ms(), run_id, None, text))
+            else:
+                tap.push(Token(now_ms(), run_id, message.id, extract(message)))
+        except Exception as exc:  # noqa: BLE001 -- as in _guarded, without its cost per token
+            self.router.report("on_llm_new_token", exc)
+
+    @_guarded
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        if tap := self.router.tap_of(run_id):
+            tap.model_end(run_id, response)
+            self.router.run_ended(run_id)
+
+    # ---- chains, graphs, nodes, retrievers ---------------------------------------------------
+
+    @_guarded
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any] | None,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if tap := self.router.tap_of_start(run_id, parent_run_id):
+            parent = tap.enter(run_id, parent_run_id, context_parent())
+            tap.chain_start(run_id, parent, _name(serialized, kwargs), tags, metadata, inputs)
+
+    @_guarded
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        if tap := self.router.tap_of(run_id):
+            tap.chain_end(run_id, outputs)
+            self.router.run_ended(run_id)
+
+    @_guarded
+    def on_retriever_start(
+        self,
+        serialized: dict[str, Any] | None,
+        query: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if tap := self.router.tap_of_start(run_id, parent_run_id):
+            name = _name(serialized, kwargs)
+            parent = tap.enter(run_id, parent_run_id, context_parent())
+            tap.chain_start(run_id, parent, name, tags, metadata, query, retriever=True)
+
+    def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
+        self.on_chain_end(documents, run_id=run_id)
+
+    @_guarded
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        if tap := self.router.tap_of(run_id):
+            tap.failed(run_id, error)
+            self.router.run_ended(run_id)
+
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        self.on_chain_error(error, run_id=run_id)
+
+    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        self.on_chain_error(error, run_id=run_id)
+
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        self.on_chain_error(error, run_id=run_id)
+
+    # ---- tools -------------------------------------------------------------------------------
+
+    @_guarded
+    def on_tool_start(
+        self,
+        serialized: dict[str, Any] | None,
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        inputs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if tap := self.router.tap_of_start(run_id, parent_run_id):
+            name = (serialized or {}).get("name") or _name(serialized, kwargs)
+            parent = tap.enter(run_id, parent_run_id, context_parent())
+            given = input_str if inputs is None else inputs
+            tool_call_id = kwargs.get("tool_call_id")
+            tap.tool_start(run_id, parent, name, tags, metadata, given, tool_call_id)
+
+    @_guarded
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        if tap := self.router.tap_of(run_id):
+            tap.tool_end(run_id, output)
+            self.router.run_ended(run_id)
+
+    # ---- what else a run says ----------------------------------------------------------------
+
+    @_guarded
+    def on_custom_event(self, name: str, data: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        if tap := self.router.tap_of(run_id):
+            tap.custom(run_id, name, data)
+
+    @_guarded
+    def on_interrupt(self, event: Any) -> None:
+        """LangGraph's ``GraphCallbackHandler`` hook: a graph paused."""
+        if event.run_id is not None and (tap := self.router.tap_of(event.run_id)):
+            tap.interrupts(event.run_id, event.checkpoint_ns, event.interrupts)
+
+    def on_resume(self, event: Any) -> None:
+        """LangGraph's hook for a resumed graph: nothing to say, the run itself tells it."""
+
+
+class StreamingTapHandler(TapHandler):
+    """A handler for which models stream under ``invoke``; the outputs of chains pass untouched."""
+
+    def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[_T]) -> AsyncIterator[_T]:
+        tap: Any = _next_streaming_handler(sys._getframe(1))  # noqa: SLF001
+        if tap is None:
+            return output
+        return cast("AsyncIterator[_T]", tap.tap_output_aiter(run_id, output))
+
+    def tap_output_iter(self, run_id: UUID, output: Iterator[_T]) -> Iterator[_T]:
+        tap: Any = _next_streaming_handler(sys._getframe(1))  # noqa: SLF001
+        if tap is None:
+            return output
+        return cast("Iterator[_T]", tap.tap_output_iter(run_id, output))
+
+
+def _next_streaming_handler(caller: FrameType) -> object | None:
+    """The next handler whose tap LangChain would have called, were ours not there.
+
+    LangChain calls the tap of the first streaming handler only (``_transform_stream_with_config``),
+    so ours must hand on, or ``astream_events`` beside us loses what parsers yield. The run manager
+    that knows the others is in the caller's frame and nowhere else.
+    """
+    handlers = getattr(caller.f_locals.get("run_manager"), "handlers", ())
+    for handler in handlers:
+        if not isinstance(handler, TapHandler) and hasattr(handler, "tap_output_aiter"):
+            return cast("object", handler)
+    return None
+
+
+def _name(serialized: dict[str, Any] | None, kwargs: dict[str, Any]) -> str:
+    """The run's name as LangChain's tracers find it."""
+    name = kwargs.get("name")
+    if not name and serialized:
+        name = serialized.get("name") or (serialized.get("id") or [None])[-1]
+    return str(name or "")

@@ -1,0 +1,38 @@
+"""Exceptions that are no failures: interrupts, hand-offs and stops.
+
+Told apart by class name along the MRO, so that nothing of LangGraph has to be imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from langchain_streamkit.sources.callbacks import StopRun
+
+if TYPE_CHECKING:
+    from langchain_streamkit.events import StepOutcome
+
+
+def outcome_of(error: BaseException) -> StepOutcome | None:
+    """How a step ended that raised ``error``; None when that is a failure.
+
+    ``GraphBubbleUp`` is LangGraph's base of everything that leaves a node on purpose
+    (``langgraph/errors.py``); ``ParentCommand`` among it hands control to another graph.
+    """
+    names = {cls.__name__ for cls in type(error).__mro__}
+    if "ParentCommand" in names:
+        return "handed_off"
+    if "GraphBubbleUp" in names:
+        return "suspended"
+    if isinstance(error, asyncio.CancelledError | StopRun | GeneratorExit | KeyboardInterrupt):
+        return "cancelled"
+    return None
+
+
+def interrupts_of(error: BaseException) -> list[Any]:
+    """The ``Interrupt`` objects a ``GraphInterrupt`` carries, else nothing."""
+    if type(error).__name__ not in ("GraphInterrupt", "NodeInterrupt") or not error.args:
+        return []
+    carried = error.args[0]
+    return [one for one in carried if hasattr(one, "id")] if isinstance(carried, list | tuple) else []

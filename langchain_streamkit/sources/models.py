@@ -1,0 +1,298 @@
+"""Model calls and the messages they make; and messages that nodes made without a model.
+
+Guarantees: a message starts with its first chunk and takes its id; it ends once, finished or
+aborted; however many routes see a message, it appears once; a model call that never said anything
+still has its usage record.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+from langchain_streamkit.events import (
+    Diagnostic,
+    MessageAborted,
+    MessageFinished,
+    MessageStarted,
+)
+from langchain_streamkit.sources.assembler import Ending, MessageAssembler, whole_message
+from langchain_streamkit.sources.outbox import MessageWriter
+from langchain_streamkit.sources.tools import AskedCall
+from langchain_streamkit.sources.tree import Finished
+from langchain_streamkit.values import to_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from langchain_streamkit.events import AbortReason, Role
+    from langchain_streamkit.sources.accounts import Accounts
+    from langchain_streamkit.sources.outbox import Outbox
+    from langchain_streamkit.sources.signals import ModelEnd, ModelStart, Token
+    from langchain_streamkit.sources.tools import ToolRuns
+    from langchain_streamkit.sources.tree import RunNode
+
+_ROLES: dict[str, Role] = {
+    "ai": "assistant",
+    "AIMessageChunk": "assistant",
+    "human": "user",
+    "HumanMessageChunk": "user",
+    "system": "system",
+    "SystemMessageChunk": "system",
+}
+_METADATA_PREFIXES = ("ls_", "langgraph_")
+
+
+class _Call:
+    """One model run; ``assembler`` is set once its message has begun."""
+
+    __slots__ = ("assembler", "first_token", "model", "provider", "started", "writer")
+
+    def __init__(self, signal: ModelStart) -> None:
+        self.started = signal.ts
+        self.model = signal.model
+        self.provider = signal.provider
+        self.first_token: int | None = None
+        self.writer: MessageWriter | None = None
+        self.assembler: MessageAssembler | None = None
+
+
+class _Said:
+    """A finished model message that a node may yet return again under another object or id."""
+
+    __slots__ = ("calls", "claimed", "message_id", "text")
+
+    def __init__(self, message_id: str, text: str, calls: list[Any]) -> None:
+        self.message_id = message_id
+        self.text = text
+        self.calls = calls
+        self.claimed = False
+
+
+class ModelRuns:
+    """The model calls and messages of one run, as events into its outbox."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        accounts: Accounts,
+        tools: ToolRuns,
+        *,
+        streaming: bool,
+        show_subagents: bool,
+    ) -> None:
+        self._outbox = outbox
+        self._accounts = accounts
+        self._tools = tools
+        self._streaming = streaming
+        self._show_subagents = show_subagents
+        self._ids: set[str] = set()
+        """Ids of messages of the input, and of all that were emitted."""
+        self._emitted: set[str] = set()
+        self._said: dict[str, list[_Said]] = {}
+
+    def know(self, ids: Iterable[str]) -> None:
+        """Messages with these ids are input or history."""
+        self._ids.update(ids)
+
+    # ---- a model's message -------------------------------------------------------------------
+
+    def started(self, signal: ModelStart, node: RunNode) -> None:
+        node.work = _Call(signal)
+
+    def token(self, signal: Token, node: RunNode) -> None:
+        call: _Call = node.work
+        assembler = call.assembler
+        if assembler is None:
+            assembler = self._begin(node, call, signal.message_id)
+        pieces = signal.pieces
+        if type(pieces) is str:
+            if not pieces:
+                return
+            if call.first_token is None:
+                self._first_token(call, signal.ts)
+            assembler.text(pieces)
+            return
+        if call.first_token is None and pieces:
+            self._first_token(call, signal.ts)
+        assembler.feed(pieces)  # type: ignore[arg-type]
+
+    def ended(self, signal: ModelEnd, node: RunNode) -> None:
+        call: _Call = node.work
+        message = signal.message
+        silent = call.first_token is None
+        if call.assembler is None and message is None:
+            self._record(node, call, None, "ok", cached=signal.cached)
+            return
+        assembler = call.assembler or self._begin(node, call, message.id if message else None)
+        writer = call.writer
+        assert writer is not None
+        ending = assembler.finish(message)
+        call.model = ending.model or call.model
+        if silent and (ending.text or ending.calls) and self._streaming and not signal.cached:
+            self._no_tokens(node)
+        usage = self._record(node, call, ending.usage, "ok", cached=signal.cached)
+        stored = message.id if message is not None else None
+        # The id that LangChain makes up for an answer counts its generations, the chunks' does not.
+        if stored is not None and stored.removesuffix("-0") == writer.message_id:
+            stored = None
+        if stored is not None:
+            self._ids.add(stored)
+        writer.event(
+            MessageFinished,
+            stored_id=stored if stored != writer.message_id else None,
+            finish_reason=ending.finish_reason,
+            raw_finish_reason=ending.raw_finish_reason,
+            usage=usage,
+        )
+        self._finished(node, writer, ending)
+
+    def abort(self, node: RunNode, reason: AbortReason) -> None:
+        """The call died or was left: close its message with what there is."""
+        call: _Call = node.work
+        if call.assembler is None:
+            self._record(node, call, None, "failed" if reason == "error" else "aborted")
+            return
+        writer = call.writer
+        assert writer is not None
+        call.assembler.abort()
+        call.model = call.assembler.model or call.model
+        status: Any = "failed" if reason == "error" else "aborted"
+        usage = self._record(node, call, call.assembler.usage, status)
+        writer.event(MessageAborted, reason=reason, usage=usage)
+
+    def _begin(self, node: RunNode, call: _Call, message_id: str | None) -> MessageAssembler:
+        given = message_id or f"lc_run--{node.id}"
+        unique = given
+        if unique in self._emitted:  # a cached answer keeps the id it had the first time
+            unique = f"lc_run--{node.id}"
+        writer = self._writer(unique, node.step_id, node.path)
+        call.writer = writer
+        call.assembler = MessageAssembler(writer, _minter(unique))
+        writer.event(
+            MessageStarted,
+            role="assistant",
+            model=call.model,
+            provider=call.provider,
+            attempt=node.attempt(),
+            audience=node.audience(show_subagents=self._show_subagents),
+            metadata=_shown_metadata(node.metadata),
+        )
+        return call.assembler
+
+    def _first_token(self, call: _Call, ts: int) -> None:
+        call.first_token = ts
+        self._accounts.token_seen(ts)
+
+    def _record(self, node: RunNode, call: _Call, counts: Any, status: Any, *, cached: bool = False) -> Any:
+        first = call.first_token
+        return self._accounts.record(
+            node.id,
+            counts,
+            model=call.model,
+            status=status,
+            first_token_ms=first - call.started if first is not None else None,
+            cached=cached,
+        )
+
+    def _no_tokens(self, node: RunNode) -> None:
+        self._outbox.add(
+            Diagnostic,
+            {
+                "path": node.path,
+                "step_id": node.step_id,
+                "code": "no_tokens",
+                "message": (
+                    f"{node.name or 'the model'} answered in one piece: it does not stream, or has"
+                    " streaming switched off (disable_streaming, streaming=False)"
+                ),
+            },
+        )
+
+    def _finished(self, node: RunNode, writer: MessageWriter, ending: Ending) -> None:
+        message_id = writer.message_id
+        if node.parent is not None:
+            node.finished.append(Finished(message_id, writer.step_id, writer.path))
+        calls = [AskedCall(c.tool_call_id, c.name, c.args, message_id) for c in ending.calls]
+        self._tools.asked(calls)
+        said = _Said(message_id, ending.text, [(c.name, c.args) for c in ending.calls])
+        self._said.setdefault(writer.step_id, []).append(said)
+
+    def _writer(self, message_id: str, step_id: str, path: tuple[str, ...]) -> MessageWriter:
+        self._emitted.add(message_id)
+        self._ids.add(message_id)
+        return MessageWriter(self._outbox, message_id, step_id, path)
+
+    # ---- messages that nodes return ----------------------------------------------------------
+
+    def is_known(self, message: BaseMessage) -> bool:
+        """Whether a message of this id was input, history or emitted."""
+        return message.id is not None and message.id in self._ids
+
+    def unseen(
+        self, node: RunNode, messages: Iterable[BaseMessage]
+    ) -> list[tuple[int, BaseMessage]]:
+        """Those of the messages a node returned that the stream has not shown yet.
+
+        Known ids are history or were streamed. A model's message that comes back as another
+        object is claimed by text and calls, once, within the step it was said in. Each comes with
+        its place in ``messages``.
+        """
+        fresh: list[tuple[int, BaseMessage]] = []
+        for place, message in enumerate(messages):
+            if self.is_known(message):
+                continue
+            if isinstance(message, ToolMessage) and self._tools.is_answered(message.tool_call_id):
+                continue
+            if isinstance(message, AIMessage) and self._claim(node.step_id, message):
+                continue
+            fresh.append((place, message))
+        return fresh
+
+    def _claim(self, step_id: str, message: AIMessage) -> bool:
+        calls = [(call["name"], to_plain(call["args"])) for call in message.tool_calls]
+        for said in self._said.get(step_id, ()):
+            if not said.claimed and said.text == message.text and said.calls == calls:
+                said.claimed = True
+                if message.id is not None:
+                    self._ids.add(message.id)
+                return True
+        return False
+
+    def made_by_node(self, node: RunNode, message: BaseMessage) -> None:
+        """Emit a message that no model streamed, whole."""
+        message_id = message.id or f"{node.id}/{len(self._emitted)}"
+        writer = self._writer(message_id, node.step_id, node.path)
+        writer.event(
+            MessageStarted,
+            role=_ROLES.get(message.type, "other"),
+            name=message.name,
+            attempt=node.attempt(),
+            audience=node.audience(show_subagents=self._show_subagents),
+            metadata=_shown_metadata(node.metadata),
+        )
+        ending = whole_message(writer, message, _minter(message_id))
+        writer.event(
+            MessageFinished,
+            finish_reason=ending.finish_reason,
+            raw_finish_reason=ending.raw_finish_reason,
+        )
+        node.finished.append(Finished(message_id, writer.step_id, writer.path))
+        calls = [AskedCall(c.tool_call_id, c.name, c.args, message_id) for c in ending.calls]
+        self._tools.asked(calls)
+
+
+def _minter(message_id: str) -> Callable[[], str]:
+    count = 0
+
+    def mint() -> str:
+        nonlocal count
+        count += 1
+        return f"call_{message_id}_{count}"
+
+    return mint
+
+
+def _shown_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in metadata.items() if key.startswith(_METADATA_PREFIXES)}

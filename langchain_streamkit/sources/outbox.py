@@ -1,0 +1,187 @@
+"""Events that are made but not yet read: deltas merge, order stays, numbers come last.
+
+Guarantees: drafts leave in the order they were put in; ``seq`` is dense and ``ts`` never
+decreases; the deltas of one block that nobody has read yet are one draft, unless a non-delta event
+of that message lies between, so what an idle reader costs does not grow with the number of tokens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_streamkit.events import ToolCallDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langchain_streamkit.events import BaseEvent, Event
+    from langchain_streamkit.sources.assembler import Block
+
+_COMPACT_AT = 256
+"""Pieces of one unread delta that are joined into one string: 256 pieces of ~60 bytes each cost
+15 KB, the joined text about 1 KB."""
+
+
+class DeltaDraft:
+    """The unread delta of one block: pieces of text, joined when it is read."""
+
+    __slots__ = ("block", "epoch", "parts", "sealed", "tail", "ts", "writer")
+
+    def __init__(self, block: Block, writer: MessageWriter, text: str, ts: int) -> None:
+        self.block = block
+        self.writer = writer
+        self.epoch = writer.epoch
+        self.parts: list[str] | None = None
+        self.tail: list[str] = [text]
+        self.ts = ts
+        self.sealed = False
+
+    def add(self, text: str) -> None:
+        tail = self.tail
+        tail.append(text)
+        if len(tail) >= _COMPACT_AT:
+            joined = "".join(tail)
+            tail.clear()
+            if self.parts is None:
+                self.parts = [joined]
+            else:
+                self.parts.append(joined)
+
+    def text(self) -> str:
+        tail = self.tail
+        if self.parts is None:
+            return tail[0] if len(tail) == 1 else "".join(tail)
+        return "".join(self.parts) + "".join(tail)
+
+
+class Outbox:
+    """Drafts of one run. ``now`` (ms since the epoch) is set by the normaliser for each signal."""
+
+    __slots__ = ("_drafts", "_seq", "_ts", "now", "run_id", "structural")
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.now = 0
+        self.structural = 0
+        """Unread drafts that cannot merge."""
+        self._seq = 0
+        self._ts = 0
+        self._drafts: list[DeltaDraft | tuple[type[BaseEvent], int, dict[str, Any]]] = []
+
+    def __len__(self) -> int:
+        return len(self._drafts)
+
+    @property
+    def made(self) -> int:
+        """Events so far, sealed or not."""
+        return self._seq + len(self._drafts)
+
+    def add(self, cls: type[BaseEvent], fields: dict[str, Any]) -> None:
+        """Append a non-delta event; ``fields`` are all but seq, run_id and ts."""
+        self.structural += 1
+        self._drafts.append((cls, self.now, fields))
+
+    def add_delta(self, draft: DeltaDraft) -> None:
+        self._drafts.append(draft)
+
+    def seal(self, transform: Callable[[Event], Event | None] | None = None) -> list[Event]:
+        """Number the drafts and give them as events; the outbox is empty afterwards.
+
+        ``transform`` may change an event or, by None, drop it; its number is then used again.
+        """
+        drafts = self._drafts
+        if not drafts:
+            return []
+        self._drafts = []
+        self.structural = 0
+        events: list[Any] = []
+        seq = self._seq
+        last = self._ts
+        run_id = self.run_id
+        for draft in drafts:
+            seq += 1
+            if type(draft) is DeltaDraft:
+                draft.sealed = True
+                if draft.ts > last:
+                    last = draft.ts
+                event = _delta_event(draft, seq, run_id, last)
+            else:
+                cls, ts, fields = draft  # type: ignore[misc]
+                if ts > last:
+                    last = ts
+                event = cls(seq=seq, run_id=run_id, ts=last, **fields)
+            if transform is not None:
+                event = transform(event)
+                if event is None:
+                    seq -= 1
+                    continue
+            events.append(event)
+        self._seq = seq
+        self._ts = last
+        return events
+
+
+def _delta_event(draft: DeltaDraft, seq: int, run_id: str, ts: int) -> Any:
+    block, writer = draft.block, draft.writer
+    cls = block.delta_class
+    if cls is ToolCallDelta:
+        return ToolCallDelta(
+            seq=seq,
+            run_id=run_id,
+            ts=ts,
+            path=writer.path,
+            step_id=writer.step_id,
+            message_id=writer.message_id,
+            index=block.index,
+            tool_call_id=block.tool_call_id,
+            args=draft.text(),
+        )
+    return cls(
+        seq=seq,
+        run_id=run_id,
+        ts=ts,
+        path=writer.path,
+        step_id=writer.step_id,
+        message_id=writer.message_id,
+        index=block.index,
+        text=draft.text(),
+    )
+
+
+class MessageWriter:
+    """Where an assembler puts the events of one message; adds what all of them carry."""
+
+    __slots__ = ("epoch", "message_id", "outbox", "path", "step_id")
+
+    def __init__(
+        self, outbox: Outbox, message_id: str, step_id: str, path: tuple[str, ...]
+    ) -> None:
+        self.outbox = outbox
+        self.message_id = message_id
+        self.step_id = step_id
+        self.path = path
+        self.epoch = 0
+
+    def event(self, cls: type[BaseEvent], **fields: Any) -> None:
+        """A non-delta event of this message; deltas after it never merge with those before."""
+        self.epoch += 1
+        self.outbox.add(
+            cls,
+            {
+                "path": self.path,
+                "step_id": self.step_id,
+                "message_id": self.message_id,
+                **fields,
+            },
+        )
+
+    def delta(self, block: Block, text: str) -> None:
+        """A piece of an open block's text."""
+        draft = block.pending
+        if draft is not None and not draft.sealed and draft.epoch == self.epoch:
+            draft.add(text)
+            return
+        outbox = self.outbox
+        draft = DeltaDraft(block, self, text, outbox.now)
+        block.pending = draft
+        outbox.add_delta(draft)

@@ -1,0 +1,315 @@
+"""LangChain's callbacks of one run, turned into signals where they happen.
+
+Guarantees: values are made plain at once, so later changes of the user's objects change nothing;
+the user's objects are only read, never written.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+from langchain_streamkit.sources.node_output import (
+    PendingIds,
+    known_ids,
+    returned_messages,
+    snapshot,
+)
+from langchain_streamkit.sources.signals import (
+    ChainEnd,
+    ChainStart,
+    CheckpointSeen,
+    CustomData,
+    Failure,
+    InterruptSeen,
+    KnownMessages,
+    ModelEnd,
+    ModelStart,
+    Note,
+    OutputChunk,
+    Paused,
+    StateSeen,
+    StoredIds,
+    ToolEnd,
+    ToolProgressed,
+    ToolStart,
+)
+from langchain_streamkit.values import to_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from uuid import UUID
+
+    from langchain_core.outputs import LLMResult
+
+    from langchain_streamkit.sources.signals import AnySignal
+
+Namespace = tuple[str, ...]
+
+
+def now_ms() -> int:
+    """The wall clock in ms since the epoch."""
+    return int(time.time() * 1000)
+
+
+class RunTap:
+    """Signals of one root run. ``push`` must be safe to call from any thread."""
+
+    __slots__ = ("_graph_ns", "_node_ns", "_open", "_pending", "capture", "push", "report", "root")
+
+    def __init__(
+        self,
+        root: UUID,
+        push: Callable[[AnySignal], None],
+        report: Callable[[str, Exception], None],
+        capture: Collection[str] = frozenset(),
+    ) -> None:
+        self.push = push
+        self.report = report
+        self.capture = capture
+        self.root = root
+        self._open: dict[UUID, UUID | None] = {}
+        self._node_ns: dict[UUID, tuple[Namespace, object]] = {}
+        self._graph_ns: dict[UUID, Namespace] = {}
+        self._pending: dict[Namespace, list[PendingIds]] = {}
+
+    def enter(self, run_id: UUID, parent_id: UUID | None, context_id: UUID | None) -> UUID | None:
+        """Note that a run opens, and return the parent it really has.
+
+        LangChain's fallbacks report the runs they try as their siblings (``RunnableWithFallbacks``
+        passes its own config on); ``context_id``, the run of LangChain's context variable, knows
+        better whenever it lies right below the reported parent.
+        """
+        parent = parent_id
+        if context_id is not None and context_id != parent_id and context_id in self._open:
+            if parent_id is None or self._open[context_id] == parent_id:
+                parent = context_id
+        self._open[run_id] = parent
+        return parent
+
+    # ---- chains, graphs, nodes, retrievers ---------------------------------------------------
+
+    def chain_start(
+        self,
+        run_id: UUID,
+        parent_id: UUID | None,
+        name: str,
+        tags: Sequence[str] | None,
+        metadata: Mapping[str, Any] | None,
+        inputs: object,
+        *,
+        retriever: bool = False,
+    ) -> None:
+        meta = dict(metadata) if metadata else {}
+        checkpoint_ns = meta.get("langgraph_checkpoint_ns")
+        is_node = bool(checkpoint_ns) and name == meta.get("langgraph_node")
+        if is_node:
+            ns = tuple(str(checkpoint_ns).split("|"))
+            step = meta.get("langgraph_step")
+            self._node_ns[run_id] = (ns, step)
+            if parent_id is not None and parent_id not in self._node_ns:
+                self._graph_ns[parent_id] = ns[:-1]
+            if self._pending:
+                self._stored(ns[:-1], None, unless_step=step)
+        if (is_node or run_id == self.root) and (ids := known_ids(inputs)):
+            self.push(KnownMessages(now_ms(), run_id, ids))
+        captured = to_plain(inputs) if "inputs" in self.capture else None
+        self.push(
+            ChainStart(
+                now_ms(), run_id, parent_id, name, tuple(tags or ()), meta, retriever, captured
+            )
+        )
+
+    def chain_end(self, run_id: UUID, outputs: object) -> None:
+        self._open.pop(run_id, None)
+        output = to_plain(outputs) if "outputs" in self.capture else None
+        node = self._node_ns.pop(run_id, None)
+        if node is None:
+            self._graph_ended(run_id)
+            self.push(ChainEnd(now_ms(), run_id, output))
+            return
+        ns, step = node
+        returned = returned_messages(outputs)
+        waiting = any(message.id is None for message in returned)
+        copies = tuple(snapshot(message) for message in returned)
+        self.push(ChainEnd(now_ms(), run_id, output, copies, waiting))
+        if waiting:
+            self._pending.setdefault(ns[:-1], []).append(PendingIds(run_id, returned, step))
+
+    def failed(self, run_id: UUID, error: BaseException) -> None:
+        self._open.pop(run_id, None)
+        self._node_ns.pop(run_id, None)
+        self._graph_ended(run_id)
+        self.push(Failure(now_ms(), run_id, error))
+
+    def stored(self, namespace: Namespace, state: object) -> None:
+        """The reducer of the graph at ``namespace`` has run and left ``state`` as its values."""
+        if self._pending:
+            self._stored(namespace, state, unless_step=None)
+
+    def _graph_ended(self, run_id: UUID) -> None:
+        ns = self._graph_ns.pop(run_id, None)
+        if ns is not None and self._pending:
+            self._stored(ns, None, unless_step=None)
+
+    def _stored(self, namespace: Namespace, state: object, *, unless_step: object) -> None:
+        entries = self._pending.pop(namespace, [])
+        for entry in entries:
+            if unless_step is not None and entry.step == unless_step:
+                self._pending.setdefault(namespace, []).append(entry)
+                continue
+            self.push(StoredIds(now_ms(), entry.run_id, entry.ids(state)))
+
+    # ---- models ------------------------------------------------------------------------------
+
+    def model_start(
+        self,
+        run_id: UUID,
+        parent_id: UUID | None,
+        name: str,
+        tags: Sequence[str] | None,
+        metadata: Mapping[str, Any] | None,
+        inputs: Iterable[Iterable[BaseMessage]] = (),
+    ) -> None:
+        meta = dict(metadata) if metadata else {}
+        if run_id == self.root:
+            ids = tuple(m.id for batch in inputs for m in batch if m.id)
+            if ids:
+                self.push(KnownMessages(now_ms(), run_id, ids))
+        self.push(
+            ModelStart(
+                now_ms(),
+                run_id,
+                parent_id,
+                name,
+                tuple(tags or ()),
+                meta,
+                meta.get("ls_model_name"),
+                meta.get("ls_provider"),
+            )
+        )
+
+    def model_end(self, run_id: UUID, response: LLMResult) -> None:
+        self._open.pop(run_id, None)
+        message, cached = final_message(response)
+        self.push(ModelEnd(now_ms(), run_id, message, cached))
+
+    # ---- tools -------------------------------------------------------------------------------
+
+    def tool_start(
+        self,
+        run_id: UUID,
+        parent_id: UUID | None,
+        name: str,
+        tags: Sequence[str] | None,
+        metadata: Mapping[str, Any] | None,
+        inputs: object,
+        tool_call_id: str | None,
+    ) -> None:
+        self.push(
+            ToolStart(
+                now_ms(),
+                run_id,
+                parent_id,
+                name,
+                tuple(tags or ()),
+                dict(metadata) if metadata else {},
+                tool_call_id,
+                to_plain(inputs),
+            )
+        )
+
+    def tool_end(self, run_id: UUID, output: object) -> None:
+        self._open.pop(run_id, None)
+        message = output if isinstance(output, ToolMessage) else _message_of_command(output)
+        if message is None:
+            content = output if isinstance(output, str) else None
+            self.push(ToolEnd(now_ms(), run_id, to_plain(output), content, None, None))
+            return
+        plain = to_plain(output if message is not output else message.content)
+        self.push(
+            ToolEnd(
+                now_ms(),
+                run_id,
+                plain,
+                str(message.text),
+                to_plain(message.artifact),
+                message.id,
+                message.status == "error",
+            )
+        )
+
+    def tool_progress(self, run_id: UUID, data: object) -> None:
+        self.push(ToolProgressed(now_ms(), run_id, to_plain(data)))
+
+    # ---- what else a run says ----------------------------------------------------------------
+
+    def custom(self, run_id: UUID, name: str | None, data: object) -> None:
+        self.push(CustomData(now_ms(), run_id, name, to_plain(data)))
+
+    def interrupts(self, run_id: UUID, namespace: Namespace, interrupts: Iterable[Any]) -> None:
+        for one in interrupts:
+            schema = getattr(one, "response_schema", None)
+            self.push(
+                InterruptSeen(
+                    now_ms(), run_id, str(one.id), to_plain(one.value), namespace, to_plain(schema)
+                )
+            )
+        self.push(Paused(now_ms(), run_id))
+
+    def state(self, namespace: Namespace, node: str | None, values: object) -> None:
+        self.push(StateSeen(now_ms(), self.root, namespace, node, to_plain(values)))
+
+    def checkpoint(self, namespace: Namespace, payload: Mapping[str, Any]) -> None:
+        config = _configurable(payload.get("config"))
+        parent = _configurable(payload.get("parent_config"))
+        metadata: Mapping[str, Any] = payload.get("metadata") or {}
+        self.push(
+            CheckpointSeen(
+                now_ms(),
+                self.root,
+                namespace,
+                str(config.get("checkpoint_id", "")),
+                parent.get("checkpoint_id"),
+                metadata.get("source"),
+                metadata.get("step"),
+            )
+        )
+
+    def note(self, run_id: UUID, code: str, message: str) -> None:
+        """A diagnostic of what happens outside the callbacks."""
+        self.push(Note(now_ms(), run_id, code, message))
+
+    def output_chunk(self, data: object) -> None:
+        self.push(OutputChunk(now_ms(), self.root, to_plain(data)))
+
+
+def final_message(response: LLMResult) -> tuple[BaseMessage | None, bool]:
+    """A snapshot of the first generation as a message, and whether it came from LangChain's cache.
+
+    LangChain marks a chat model's cached answer by ``usage_metadata["total_cost"] == 0``
+    (``BaseChatModel._convert_cached_generations``).
+    """
+    if not response.generations or not response.generations[0]:
+        return None, False
+    generation = response.generations[0][0]
+    message = getattr(generation, "message", None)
+    if not isinstance(message, BaseMessage):
+        return AIMessage(content=generation.text), False
+    usage: Any = getattr(message, "usage_metadata", None) or {}
+    return snapshot(message), usage.get("total_cost") == 0
+
+
+def _message_of_command(output: object) -> ToolMessage | None:
+    """The ToolMessage in a Command that a tool returned, if there is just one."""
+    if type(output).__name__ != "Command":
+        return None
+    found = [m for m in returned_messages(output) if isinstance(m, ToolMessage)]
+    return found[0] if len(found) == 1 else None
+
+
+def _configurable(config: object) -> Mapping[str, Any]:
+    found: Any = config.get("configurable") if isinstance(config, dict) else None
+    return found or {}

@@ -1,0 +1,205 @@
+"""Server-sent events: frames, and the byte stream of a run for any web framework.
+
+Guarantees: LF only; one frame a event, its ``id`` the event's ``seq``; ordinary frames have no
+``event:`` line, so that ``EventSource.onmessage`` sees them; the frame ``event: end`` follows
+the terminal event and nothing follows it. A stream that closes without it was cut off.
+Format: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from typing import TYPE_CHECKING, cast, overload
+
+import msgspec
+
+from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.events import EVENT_CLASSES, TERMINAL_TYPES
+from langchain_streamkit.wire.source import as_async_run, as_sync_run
+from langchain_streamkit.wire.views import Projection, View
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from langchain_streamkit.events import Event
+    from langchain_streamkit.wire.source import AsyncRunLike, RunLike
+
+OK = b": ok\n\n"
+"""The first bytes: a proxy or browser that waits for some is satisfied before the first event."""
+PING = b": ping\n\n"
+"""A comment that keeps an idle connection open; parsers skip it."""
+END = b"event: end\ndata: {}\n\n"
+"""The last frame; with empty data an ``EventSource`` would not dispatch it."""
+
+_TERMINAL = frozenset(EVENT_CLASSES[name] for name in TERMINAL_TYPES)
+_encode = msgspec.json.Encoder().encode
+_LINE_ENDS = re.compile(rb"\r\n|\r|\n")  # no others: JSON may hold U+2028, \x0b, \x85 as they are
+_FORBIDDEN = re.compile(r"[\r\n\0]")
+
+
+def frame(data: bytes, *, event_id: str | None = None, event: str | None = None) -> bytes:
+    r"""Return one frame; line breaks in ``data`` become further ``data:`` lines.
+
+    Raises ``StreamUsageError`` for CR, LF or NUL in the id or the event name: they would begin a
+    field, or a frame, of their own.
+    """
+    lines: list[bytes] = []
+    for name, value in ((b"id", event_id), (b"event", event)):
+        if value is not None:
+            if _FORBIDDEN.search(value):
+                raise StreamUsageError(
+                    f"{value!r} cannot be the {name.decode()} of a frame; take out CR, LF and NUL"
+                )
+            lines.append(name + b": " + value.encode())
+    lines += (b"data: " + line for line in _LINE_ENDS.split(data))
+    return b"\n".join(lines) + b"\n\n"
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the frame of one event: ``id`` its ``seq``, ``data`` its JSON (no line breaks)."""
+    return b"id: %d\ndata: %b\n\n" % (event.seq, _encode(event))
+
+
+def opening(retry_ms: int | None = None) -> bytes:
+    """Return the first bytes; ``retry_ms`` is how long a browser waits before it reconnects."""
+    return OK if retry_ms is None else OK + b"retry: %d\n\n" % retry_ms
+
+
+class SSEFrames:
+    """The frames of a run, or of several mixed, as one view shows them."""
+
+    def __init__(self, view: View = "chat", *, metadata: Collection[str] = ()) -> None:
+        self._apply = Projection(view, metadata=metadata).apply
+        self.ended = False
+        """Whether the last event seen was a terminal one."""
+
+    def encode(self, events: Sequence[Event]) -> bytes:
+        """Return the frames of a batch in one piece; empty when the view shows none of it."""
+        self.ended = type(events[-1]) in _TERMINAL
+        apply = self._apply
+        if len(events) == 1:
+            shown = apply(events[0])
+            return b"" if shown is None else encode_event(shown)
+        return b"".join([encode_event(shown) for event in events if (shown := apply(event))])
+
+
+@overload
+def sse_bytes(
+    events: AsyncIterable[Event],
+    *,
+    view: View = "chat",
+    metadata: Collection[str] = (),
+    retry_ms: int | None = None,
+) -> AsyncIterator[bytes]: ...
+
+
+@overload
+def sse_bytes(
+    events: Iterable[Event],
+    *,
+    view: View = "chat",
+    metadata: Collection[str] = (),
+    retry_ms: int | None = None,
+) -> Iterator[bytes]: ...
+
+
+def sse_bytes(
+    events: AsyncIterable[Event] | Iterable[Event],
+    *,
+    view: View = "chat",
+    metadata: Collection[str] = (),
+    retry_ms: int | None = None,
+) -> AsyncIterator[bytes] | Iterator[bytes]:
+    """Return the byte stream of a run, for a streaming response of any web framework.
+
+    ``events`` is a run (``astream``, ``stream``) or any iterable of events; async ones give an
+    async iterator, others a plain one. (Of what is both, the async one; pass ``iter(events)`` for
+    the other.) The first item comes before the source is touched; then, from a run, one item for
+    all events that are ready. Send it as ``text/event-stream`` with ``Cache-Control: no-cache``
+    and ``X-Accel-Buffering: no``. ``view`` and ``metadata`` are those of ``Projection``;
+    ``retry_ms`` is sent once at the beginning.
+
+    Closing the iterator early (a client that went away) cancels the run with
+    ``reason="disconnect"``, or closes the iterator of another source. There is no heartbeat, as
+    that takes a clock: ``SSEResponse`` has it.
+
+    Raises ``StreamUsageError`` at once for what is not iterable and for an unknown view.
+    """
+    frames = SSEFrames(view, metadata=metadata)
+    first = opening(retry_ms)
+    if (run := as_async_run(events)) is not None:
+        return _from_async_run(run, frames, first)
+    if (plain_run := as_sync_run(events)) is not None:
+        return _from_run(plain_run, frames, first)
+    if isinstance(events, AsyncIterable):
+        return _from_async(events, frames, first)
+    if not isinstance(cast("object", events), Iterable):
+        raise StreamUsageError(
+            f"sse_bytes takes a run or an iterable of events, not {type(events).__name__}; write "
+            "sse_bytes(astream(runnable, input))"
+        )
+    return _from_sync(events, frames, first)
+
+
+async def _from_async_run(
+    run: AsyncRunLike, frames: SSEFrames, first: bytes
+) -> AsyncIterator[bytes]:
+    yield first
+    try:
+        async for batch in run.batches():
+            if data := frames.encode(batch):
+                # The end at once: the iteration itself may go on until `on_end` is done.
+                yield data + END if frames.ended else data
+    finally:
+        if not frames.ended:
+            await run.cancel("disconnect")
+
+
+def _from_run(run: RunLike, frames: SSEFrames, first: bytes) -> Iterator[bytes]:
+    yield first
+    try:
+        for batch in run.batches():
+            if data := frames.encode(batch):
+                yield data + END if frames.ended else data
+    finally:
+        if not frames.ended:
+            run.cancel("disconnect")
+
+
+async def _from_async(
+    source: AsyncIterable[Event], frames: SSEFrames, first: bytes
+) -> AsyncIterator[bytes]:
+    yield first
+    iterator = aiter(source)
+    try:
+        async for event in iterator:
+            if data := frames.encode((event,)):
+                yield data
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
+    if frames.ended:
+        yield END  # not before: a handler's events are those of several runs
+
+
+def _from_sync(source: Iterable[Event], frames: SSEFrames, first: bytes) -> Iterator[bytes]:
+    yield first
+    iterator = iter(source)
+    try:
+        for event in iterator:
+            if data := frames.encode((event,)):
+                yield data
+    finally:
+        if isinstance(iterator, Generator):
+            iterator.close()
+    if frames.ended:
+        yield END

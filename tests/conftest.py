@@ -1,0 +1,48 @@
+"""What every test stands on: no network, no surprise from the environment, honest skips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TypeVar
+
+import hypothesis
+import pytest
+
+T = TypeVar("T")
+
+CI = os.environ.get("CI") == "true"
+
+# Timing on a shared machine is no fact about the code, so no deadline. CI is repeatable; everyone
+# else looks for new examples, and prints how to get a failing one again.
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("local", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("ci" if CI else "local")
+
+# A developer's own settings would send traces away, or turn the scripted provider into a real one.
+FOREIGN = ("LANGCHAIN_", "LANGGRAPH_", "LANGSMITH_", "OPENAI_")
+
+
+def require(found: T | None, name: str, install: str) -> T:
+    """Return ``found``, the counterpart ``name`` of a test; where it is missing, skip or fail.
+
+    ``install`` is the command that installs it, and is shown either way. With ``CI=true`` a
+    missing counterpart fails the test: CI installs all of them, so a skip there would be a hole.
+    """
+    if found is not None:
+        return found
+    message = f"{name} is missing; install it with: {install}"
+    if CI:
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_foreign_settings() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+            patch.delenv(name)
+        # Our test servers are on this machine, whatever proxy the environment names.
+        patch.setenv("NO_PROXY", "127.0.0.1,localhost,::1")
+        patch.setenv("no_proxy", "127.0.0.1,localhost,::1")
+        yield
