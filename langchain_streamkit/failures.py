@@ -187,7 +187,7 @@ def _one(exc: BaseException, where: Where) -> Failure | None:
             return Failure("invalid_input")
     except STOPS:
         raise
-    except BaseException:  # an attribute of the exception is a property that raises
+    except BaseException:  # noqa: BLE001 -- an attribute of the exception is a property that raises
         return None
     return None
 
@@ -234,7 +234,7 @@ def _own_text(exc: BaseException) -> str:
         text = clean_text(str.__str__(str(exc)))
     except STOPS:
         raise
-    except BaseException:
+    except BaseException:  # noqa: BLE001 -- its __str__ raises
         return short_repr(exc)
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 

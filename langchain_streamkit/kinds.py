@@ -214,7 +214,7 @@ def _from_model(walk: Walk, value: Any, depth: int) -> JSON:
         dumped: object = value.model_dump(mode="json", warnings=False)
     except STOPS:
         raise
-    except BaseException:  # one field that cannot be dumped must not hide the others
+    except BaseException:  # noqa: BLE001 -- one field that cannot be dumped must not hide the others
         return walk.mapping(_attributes(value, names), depth)
     if type(dumped) is not dict:
         return walk.convert(dumped, depth + 1)
@@ -246,7 +246,7 @@ def _attributes(value: object, names: Iterable[str]) -> list[tuple[object, objec
             continue
         except STOPS:
             raise
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 -- a getter of the user's
             found.append((name, marker(exc)))
     return found
 

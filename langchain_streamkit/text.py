@@ -74,5 +74,5 @@ def short_repr(value: object) -> str:
         return clean_text(text)
     except STOPS:
         raise
-    except BaseException:
+    except BaseException:  # noqa: BLE001 -- whatever a __repr__ raises, Rust panics too
         return f"<{type.__getattribute__(type(value), '__name__')} whose repr fails>"

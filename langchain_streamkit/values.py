@@ -39,7 +39,7 @@ def to_plain(value: object) -> JSON:
         return _Walk().convert(value, 1)
     except STOPS:
         raise
-    except BaseException:  # the caller's stack is nearly used up
+    except BaseException:  # noqa: BLE001 -- the caller's stack is nearly used up
         return marker(value)
 
 
@@ -65,7 +65,7 @@ class _Walk:
             return marker(value) if kind is None else kind(self, value, depth)
         except STOPS:
             raise
-        except BaseException:  # whatever user code inside a conversion raises, Rust panics too
+        except BaseException:  # noqa: BLE001 -- whatever user code inside a conversion raises
             return marker(value)
         finally:
             self.inside.discard(id(value))

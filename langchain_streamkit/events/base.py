@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from langchain_streamkit.values import JSON, clean_text, to_plain
+from langchain_streamkit.values import clean_text, to_plain
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 _ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder()
 
 
 def set_plain(struct: msgspec.Struct, *names: str) -> None:
@@ -53,10 +54,9 @@ class BaseEvent(
         except UnicodeEncodeError:  # a half surrogate in an id or a name
             return _ENCODER.encode(to_plain(msgspec.to_builtins(self)))
 
-    def to_dict(self) -> dict[str, JSON]:
-        """The event as plain dicts, lists, strings and numbers, with its ``type``."""
-        built: dict[str, JSON] = msgspec.to_builtins(self)
-        return built
+    def to_dict(self) -> dict[str, Any]:
+        """What ``to_json`` says, as plain dicts, lists, strings and numbers."""
+        return _DECODER.decode(self.to_json())
 
     @classmethod
     def __get_pydantic_core_schema__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from langchain_streamkit.events import (
     ReasoningDelta,
@@ -53,9 +53,7 @@ def _unlike(item: Item, text: str) -> Wrong:
 
 
 def _same_call(event: ToolCallDelta | ToolCallFinished, item: Item) -> Iterator[Wrong]:
-    opener = item.opener
-    if not isinstance(opener, ToolCallStarted):
-        return
+    opener = cast("ToolCallStarted", item.opener)  # the checker compares the kinds
     if event.tool_call_id != opener.tool_call_id:
         yield Wrong(4, f"{item} has tool_call_id {event.tool_call_id!r}", repr(opener.tool_call_id))
     if isinstance(event, ToolCallFinished) and event.name != opener.name:

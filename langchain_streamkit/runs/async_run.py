@@ -43,9 +43,13 @@ class AsyncRun(RunHandle, Generic[Output]):
         self._driver.open()
         return _Events(self._driver)
 
-    def batches(self) -> AsyncIterator[list[Event]]:
-        """The events in batches: each all that is ready, never empty. Consumes the run."""
-        self._driver.open()
+    def batches(self, *, tied: bool = False) -> AsyncIterator[list[Event]]:
+        """The events in batches: each all that is ready, never empty. Consumes the run.
+
+        With ``tied`` a cancelled ``await`` of the next batch cancels the run. A bare model without
+        sinks is then read in the reader's own task, which saves a hop per token.
+        """
+        self._driver.open(tied=tied)
         return _Batches(self._driver)
 
     async def started(self) -> None:

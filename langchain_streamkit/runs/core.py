@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.events import CancelReason
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.sinks.base import Sink
+    from langchain_streamkit.sources.signals import Token
 
     OnEnd = Callable[[RunSnapshot], Any]
 
@@ -72,6 +73,7 @@ class RunCore:
         """What ``result()`` raises; set when the run ended otherwise than well."""
         self.stop_work: Callable[[], None] | None = None
         """Cancels the running task; set by who runs it."""
+        self.push_token: Callable[[Token], None] = self.sequencer.push
         self._own_failure: BaseException | None = None
         self._root_ended = False
         self._on_end = on_end
@@ -81,13 +83,10 @@ class RunCore:
     def tap_of(self, run_id: UUID) -> RunTap | None:
         return self.tap
 
-    def tap_of_start(self, run_id: UUID, parent_id: UUID | None) -> RunTap | None:
+    def tap_of_start(
+        self, run_id: UUID, parent_id: UUID | None, name: str, metadata: dict[str, Any] | None
+    ) -> RunTap | None:
         if self.stopping:
-            raise StopRun
-        return self.tap
-
-    def tap_of_token(self, run_id: UUID) -> RunTap | None:
-        if self.stop_reason is not None or self._own_failure is not None:
             raise StopRun
         return self.tap
 
@@ -115,7 +114,7 @@ class RunCore:
         """Emit run.started."""
         plan = self.plan
         metadata: Any = to_plain(plan.config.get("metadata") or {})
-        self.normaliser.begin(now_ms(), plan.name, plan.user, metadata)
+        self.sequencer.begin(now_ms(), plan.name, plan.user, metadata)
 
     @property
     def ended(self) -> bool:
@@ -130,14 +129,17 @@ class RunCore:
         if self.ended or self.stopping:
             return
         self.stop_reason = reason
-        if self.stop_work is not None:
-            self.stop_work()
+        self._stop()
 
     def _fail(self, error: BaseException) -> None:
         """Stop the run because of something of ours; the run fails with ``error``."""
         if self.ended or self.stopping:
             return
         self._own_failure = error
+        self._stop()
+
+    def _stop(self) -> None:
+        self.push_token = _refuse
         if self.stop_work is not None:
             self.stop_work()
 
@@ -235,6 +237,11 @@ class RunCore:
 
     def on_end_failed(self, error: BaseException) -> None:
         LOGGER.error("on_end failed after run %s", self.run_id, exc_info=error)
+
+
+def _refuse(token: Token) -> None:
+    """What takes tokens once a stop was asked."""
+    raise StopRun
 
 
 def _is_interrupted(result: Any) -> bool:

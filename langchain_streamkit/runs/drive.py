@@ -7,6 +7,7 @@ here; nothing is caught that the caller does not see.
 from __future__ import annotations
 
 from contextlib import aclosing, closing
+from time import time
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessageChunk, BaseMessage, message_chunk_to_message
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.runs.core import RunCore
 
-_MERGE_AT = 512
-"""Chunks of an answer that are kept before they are merged: LangChain's merge of many is linear,
-of pairs quadratic."""
-
 
 async def drive(core: RunCore) -> Any:
     """Make the call in the running loop and return its result; raises what the call raises."""
@@ -37,7 +34,7 @@ async def drive(core: RunCore) -> Any:
     if plan.route == "invoke":
         return await plan.runnable.ainvoke(plan.input, config, **plan.kwargs)
     collected = Collected()
-    async with aclosing(_agen(plan.runnable.astream(plan.input, config, **plan.kwargs))) as chunks:
+    async with aclosing(as_agen(plan.runnable.astream(plan.input, config, **plan.kwargs))) as chunks:
         async for chunk in chunks:
             if plan.options.output_deltas:
                 core.tap.output_chunk(chunk)
@@ -85,33 +82,37 @@ class Collected:
 async def _by_items(core: RunCore) -> BaseMessage | None:
     """A bare model by its own chunks: no callback of ours runs per token."""
     plan = core.plan
-    answer = _Answer(core)
+    answer = Answer(core)
     stream = plan.runnable.astream(plan.input, plan.config, **plan.kwargs)
-    async with aclosing(_agen(stream)) as chunks:
+    async with aclosing(as_agen(stream)) as chunks:
         async for chunk in chunks:
-            answer.add(chunk)
+            if (token := answer.add(chunk)) is not None:
+                core.push_token(token)
     return answer.end()
 
 
 def _by_items_sync(core: RunCore) -> BaseMessage | None:
     plan = core.plan
-    answer = _Answer(core)
+    answer = Answer(core)
     with closing(_gen(plan.runnable.stream(plan.input, plan.config, **plan.kwargs))) as chunks:
         for chunk in chunks:
-            core.tap_of_token(plan.run_id)
-            answer.add(chunk)
+            if (token := answer.add(chunk)) is not None:
+                core.push_token(token)
     return answer.end()
 
 
-class _Answer:
-    """The chunks of one model's answer: signals as they come, the whole message at the end."""
+class Answer:
+    """The chunks of one model's answer: signals as they come, the whole message at the end.
+
+    Chunks of nothing but text are joined as text, the others merged by LangChain, once: its merge
+    of a growing message is quadratic.
+    """
 
     def __init__(self, core: RunCore) -> None:
         self._run_id = core.plan.run_id
-        self._push = core.tap.push
         self._core = core
-        self._merged: AIMessageChunk | None = None
         self._chunks: list[AIMessageChunk] = []
+        self._texts: list[str] = []
         self._whole: BaseMessage | None = None
         model = unwrapped(core.plan.runnable)
         config = core.plan.config
@@ -124,30 +125,33 @@ class _Answer:
             [_input_messages(core.plan.input)],
         )
 
-    def add(self, chunk: BaseMessage) -> None:
+    def add(self, chunk: BaseMessage) -> Token | None:
+        """Note a chunk; returns its signal, None for an answer that comes whole."""
         if not isinstance(chunk, AIMessageChunk):
             self._whole = chunk  # the model does not stream
-            return
-        self._push(Token(now_ms(), self._run_id, chunk.id, extract(chunk)))
-        chunks = self._chunks
-        chunks.append(chunk)
-        if len(chunks) >= _MERGE_AT:
-            self._merge()
+            return None
+        pieces = extract(chunk)
+        if type(pieces) is str and self._chunks and chunk.chunk_position is None:
+            self._texts.append(pieces)
+        else:
+            self._join_texts()
+            self._chunks.append(chunk)
+        return Token(int(time() * 1000), self._run_id, chunk.id, pieces)
 
-    def _merge(self) -> None:
-        chunks, self._chunks = self._chunks, []
-        if self._merged is not None:
-            chunks.insert(0, self._merged)
-        if chunks:
-            self._merged = chunks[0] if len(chunks) == 1 else chunks[0] + chunks[1:]  # type: ignore[assignment]
+    def _join_texts(self) -> None:
+        if self._texts:
+            self._chunks.append(AIMessageChunk(content="".join(self._texts)))
+            self._texts = []
 
     def end(self) -> BaseMessage | None:
-        self._merge()
-        message = self._whole
-        if self._merged is not None:
-            message = message_chunk_to_message(self._merged)
+        """Signal the end and return what ``ainvoke`` would have returned."""
+        self._join_texts()
+        message, chunks = self._whole, self._chunks
+        if chunks:
+            merged: Any = chunks[0] if len(chunks) == 1 else chunks[0] + chunks[1:]
+            message = message_chunk_to_message(merged)
         final = message.model_copy() if message is not None else None
-        self._push(ModelEnd(now_ms(), self._run_id, final))
+        self._core.tap.push(ModelEnd(now_ms(), self._run_id, final))
         self._core.run_ended(self._run_id)
         return message
 
@@ -167,7 +171,7 @@ def _input_messages(value: object) -> list[BaseMessage]:
     return [item for item in items if isinstance(item, BaseMessage)]
 
 
-def _agen(iterator: Any) -> AsyncGenerator[Any, None]:
+def as_agen(iterator: Any) -> AsyncGenerator[Any, None]:
     """LangChain's streams are generators behind the type of an iterator."""
     return cast("AsyncGenerator[Any, None]", iterator)
 

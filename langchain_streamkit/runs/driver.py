@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import STOP_GRACE_S
+from langchain_streamkit.runs.direct import DirectReader
 from langchain_streamkit.runs.drive import drive
 
 if TYPE_CHECKING:
@@ -37,12 +38,16 @@ class AsyncDriver:
         self._tail_begun = False
         self._waiters: list[asyncio.Future[None]] = []
         self._reader: asyncio.Task[Any] | None = None
+        self._direct: DirectReader | None = None
         self._ended = asyncio.Event()
 
     # ---- the run -----------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Start the run in the running loop, once. Raises StreamUsageError in another loop."""
+    def start(self, *, tied: bool = False) -> None:
+        """Start the run in the running loop, once. Raises StreamUsageError in another loop.
+
+        ``tied``: the reader lives and dies with the run, so it may make the call itself.
+        """
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -63,6 +68,9 @@ class AsyncDriver:
         self.core.outlets.start(loop)
         self.core.begin()
         self.core.stop_work = self._stop_work
+        if tied and self.core.plan.route == "items" and not self.core.outlets:
+            self._direct = DirectReader(self.core, self._tail)
+            return
         self._calling = True
         self._task = loop.create_task(self._life(), name=f"streamkit run {self.core.run_id}")
 
@@ -118,6 +126,9 @@ class AsyncDriver:
 
     def _cancel_call(self) -> None:
         assert self._loop is not None
+        if self._direct is not None:
+            self._direct.stop()
+            return
         if self._task is not None and self._calling:
             self._task.cancel()
             self._loop.call_later(STOP_GRACE_S, self._give_up)
@@ -132,7 +143,7 @@ class AsyncDriver:
 
     # ---- the reader --------------------------------------------------------------------------
 
-    def open(self) -> None:
+    def open(self, *, tied: bool = False) -> None:
         """Give out the one reader and start the run. Raises StreamUsageError the second time."""
         if self.opened:
             raise StreamUsageError(
@@ -144,7 +155,7 @@ class AsyncDriver:
                 f"the events of run {self.core.run_id} were not kept, because result() was awaited"
                 " first and they were many; iterate first, then await result()"
             )
-        self.start()
+        self.start(tied=tied)
         self.opened = True
         task = asyncio.current_task()
         if task is not None:
@@ -153,10 +164,11 @@ class AsyncDriver:
 
     async def next_batch(self) -> list[Event]:
         """All events that are ready, waiting for the first; empty after the terminal event."""
+        if self._direct is not None:
+            return await self._direct.next_batch()
         sequencer = self.core.sequencer
         while True:
-            events = sequencer.take()
-            if events:
+            if sequencer.has_more and (events := sequencer.take()):
                 return events
             if sequencer.ended and not sequencer.has_more:
                 return []
@@ -179,6 +191,7 @@ class AsyncDriver:
         await self._ended.wait()
 
     async def _changed(self) -> None:
+        """Wait until something was pushed, or the run ended."""
         assert self._loop is not None
         sequencer = self.core.sequencer
         waiter = self._loop.create_future()
@@ -188,15 +201,17 @@ class AsyncDriver:
             self._release()
         try:
             await waiter
-        finally:
+        except asyncio.CancelledError:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
+            raise
 
     def _wake(self) -> None:
+        """Called by whoever pushes, from any thread, while someone waits."""
         if threading.get_ident() == self._thread:
             self._release()
             return
-        self.core.sequencer.wake = None
+        self.core.sequencer.wake = None  # once for all that is pushed until the loop runs
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._release)

@@ -37,15 +37,30 @@ class Outlets:
 
     def refuse_async(self) -> None:
         """Raise StreamUsageError if a sink is async: there will be no event loop to await it."""
-        for pump in self._pumps:
-            raise StreamUsageError(needs_loop_text(pump.sink))
+        for sink in self.async_sinks:
+            raise StreamUsageError(needs_loop_text(sink))
 
     @property
     def lag(self) -> int:
-        return max((pump.lag for pump in self._pumps), default=0)
+        lags = [pump.lag for pump in self._pumps]
+        lags += [getattr(sink, "lag", 0) for sink in self._plain]
+        return max(lags, default=0)
+
+    @property
+    def async_sinks(self) -> list[Sink]:
+        """The sinks that need an event loop."""
+        return [pump.sink for pump in self._pumps]
+
+    def without_loop(self) -> None:
+        """There is no event loop: the async sinks fail, saying what to do."""
+        pumps, self._pumps = self._pumps, []
+        for pump in pumps:
+            self._fail(pump.sink, StreamUsageError(needs_loop_text(pump.sink)))
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to feed the async sinks from ``loop``, which is running this."""
+        """Begin to feed the async sinks from ``loop``."""
+        if self._loop is not None:
+            return
         self._loop = loop
         for pump in self._pumps:
             pump.start(loop)
@@ -70,9 +85,12 @@ class Outlets:
         self._closed = True
         for sink in list(self._plain):
             try:
-                sink.close()
+                answer = sink.close()
             except Exception as exc:  # noqa: BLE001 -- a sink's error is never the run's
                 self._drop(sink, exc)
+                continue
+            if answer is not None:
+                self._turned_async(sink, answer, closes=True)
         for pump in self._pumps:
             pump.close()
 
@@ -81,15 +99,17 @@ class Outlets:
         for pump in self._pumps:
             await pump.done()
 
-    def _turned_async(self, sink: Sink, answer: Awaitable[None]) -> None:
-        """A sink that did not say so returned an awaitable: feed it from a task from now on."""
+    def _turned_async(
+        self, sink: Sink, answer: Awaitable[None], *, closes: bool = False
+    ) -> None:
+        """A plain sink has to wait for something: feed it from a task from now on."""
         if self._loop is None:
             if inspect.iscoroutine(answer):
                 answer.close()
             self._drop(sink, StreamUsageError(needs_loop_text(sink)))
             return
         self._plain.remove(sink)
-        pump = _Pump(sink, self._fail, first=answer)
+        pump = _Pump(sink, self._fail, first=answer, closes=closes)
         self._pumps.append(pump)
         pump.start(self._loop)
 
@@ -109,10 +129,17 @@ class _Pump:
     """Feeds one async sink from a task of its own."""
 
     def __init__(
-        self, sink: Sink, on_failure: OnFailure, first: Awaitable[None] | None = None
+        self,
+        sink: Sink,
+        on_failure: OnFailure,
+        *,
+        first: Awaitable[None] | None = None,
+        closes: bool = False,
     ) -> None:
         self.sink = sink
         self._first = first
+        self._closes = closes
+        """Whether ``first`` is what close() returned, so that nothing is left to do after it."""
         self._on_failure = on_failure
         self._batches: deque[Sequence[Event]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -170,7 +197,8 @@ class _Pump:
                 self._wake.clear()
                 if not self._batches and not self._closed:
                     await self._wake.wait()
-            await _finished(self.sink.close())
+            if not self._closes:
+                await _finished(self.sink.close())
         except Exception as exc:  # noqa: BLE001 -- a sink's error is never the run's
             self._failed = True
             self._batches.clear()
@@ -185,8 +213,8 @@ async def _finished(answer: Awaitable[None] | None) -> None:
 
 def _is_async(sink: Sink) -> bool:
     methods = (sink.send, sink.close)
-    return any(inspect.iscoroutinefunction(method) for method in methods) or bool(
-        getattr(sink, "is_async", False)
+    return any(inspect.iscoroutinefunction(method) for method in methods) or (
+        getattr(sink, "is_async", False) is True
     )
 
 

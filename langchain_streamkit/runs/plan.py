@@ -138,6 +138,7 @@ def plan_run(
     context: object,
     call: Mapping[str, Any] | None,
     options: Options,
+    check_graph: bool = True,
 ) -> Plan:
     """Check everything that can be checked and decide the route. Raises StreamUsageError."""
     target = as_runnable(runnable)
@@ -154,7 +155,7 @@ def plan_run(
             )
         kwargs["context"] = context
     thread = made.get("configurable", {}).get("thread_id")
-    if is_graph:
+    if is_graph and check_graph:
         _check_graph_call(bare, input, made)
     return Plan(
         runnable=target,

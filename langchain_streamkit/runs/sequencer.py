@@ -12,12 +12,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.failures import LOGGER
+from langchain_streamkit.sources.signals import Token
 from langchain_streamkit.sources.tap import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_streamkit.events import Event
+    from langchain_streamkit.events import Event, TextDelta
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.snapshot import RunSnapshot
     from langchain_streamkit.sources.normaliser import Normaliser
@@ -55,7 +56,7 @@ class Sequencer:
     ) -> None:
         self.normaliser = normaliser
         self.snapshot = snapshot
-        self.transform: Transform | None = None
+        self._transform = None
         self.wake: Callable[[], None] | None = None
         """Set by a reader that waits; called, from any thread, when there may be something."""
         self.ended = False
@@ -63,6 +64,7 @@ class Sequencer:
         self._outlets = outlets
         self._eager = bool(outlets)
         self._keep = keep
+        self._plain = keep is None and not self._eager
         self._max_unread = max_unread
         self._on_overflow: Callable[[], None] | None = on_overflow
         self._on_transform_error = on_transform_error
@@ -73,6 +75,16 @@ class Sequencer:
         self._ready_structural = 0
         self._discard = False
         self._may_discard = False
+
+    @property
+    def transform(self) -> Transform | None:
+        """What every event passes through before anyone sees it."""
+        return self._transform
+
+    @transform.setter
+    def transform(self, transform: Transform) -> None:
+        self._transform: Transform | None = transform
+        self._plain = False
 
     # ---- writing -----------------------------------------------------------------------------
 
@@ -88,9 +100,8 @@ class Sequencer:
                 self._work(seal=True)
         elif len(signals) >= _FOLD_AT:
             self._work(seal=False)
-        wake = self.wake
-        if wake is not None:
-            wake()
+        if self.wake is not None:
+            self.wake()
 
     def conclude(self, end: Callable[[Normaliser], None]) -> bool:
         """Take what is left, let ``end`` put the terminal event, seal. False if it ended before."""
@@ -117,7 +128,9 @@ class Sequencer:
 
     def _work(self, *, seal: bool) -> None:
         """Fold what was pushed; whoever holds the lock does it for all that push meanwhile."""
-        while self._lock.acquire(blocking=False):
+        while True:
+            if not self._lock.acquire(blocking=False):
+                return
             self._owner = threading.get_ident()
             try:
                 self._feed_all()
@@ -127,7 +140,9 @@ class Sequencer:
                 self._owner = None
                 self._lock.release()
             if not self._signals or not (seal or len(self._signals) >= _FOLD_AT):
-                return
+                break
+        if self.wake is not None:
+            self.wake()
 
     def _feed_all(self) -> None:
         signals, feed = self._signals, self.normaliser.feed
@@ -137,15 +152,18 @@ class Sequencer:
                 feed(signal)
             except Exception as exc:  # noqa: BLE001 -- the run goes on without this signal
                 self.report(type(signal).__name__, exc)
-        if self._on_overflow is not None and not self._discard:
-            unread = self._ready_structural + self.normaliser.outbox.structural
-            if unread <= self._max_unread:
-                return
-            if self._may_discard:
-                self._keep_nothing()
-            else:
-                overflow, self._on_overflow = self._on_overflow, None
-                overflow()
+        unread = self.normaliser.outbox.structural + self._ready_structural
+        if unread > self._max_unread:
+            self._too_many()
+
+    def _too_many(self) -> None:
+        if self._discard or self._on_overflow is None:
+            return
+        if self._may_discard:
+            self._keep_nothing()
+        else:
+            overflow, self._on_overflow = self._on_overflow, None
+            overflow()
 
     def report(self, where: str, error: Exception) -> None:
         """An error of ours: a log line and a diagnostic."""
@@ -161,25 +179,30 @@ class Sequencer:
             self.normaliser.diagnose(now_ms(), "internal", text)
 
     def _seal(self) -> None:
-        outbox = self.normaliser.outbox
-        if not outbox:
-            return
-        events = outbox.seal(self._transformed if self.transform is not None else None)
-        feed = self.snapshot.feed
-        for event in events:
-            feed(event)
-        if self._keep is not None:
-            events = [event for event in events if self._keep(event)]
+        """Number what is folded, give it to sinks, keep it for the reader."""
+        events = self._numbered()
         if not events:
             return
         if not self._discard:
             self._ready.extend(events)
-            self._ready_structural += sum(event.type not in _DELTAS for event in events)
+            self._ready_structural += sum([event.type not in _DELTAS for event in events])
         if self._eager:
             self._outlets.send(events)
 
+    def _numbered(self) -> list[Event]:
+        outbox = self.normaliser.outbox
+        if not outbox:
+            return []
+        events = outbox.seal(self._transformed if self._transform is not None else None)
+        feed = self.snapshot.feed
+        for event in events:
+            feed(event)
+        if self._keep is not None:
+            return [event for event in events if self._keep(event)]
+        return events
+
     def _transformed(self, event: Event) -> Event | None:
-        transform: Any = self.transform
+        transform: Any = self._transform
         try:
             return transform(event)
         except Exception as exc:  # noqa: BLE001 -- what redaction fails on is withheld
@@ -190,14 +213,42 @@ class Sequencer:
 
     def take(self) -> list[Event]:
         """All events that are ready now; the reader's next call begins after them."""
-        if self._signals or self.normaliser.outbox:
-            self._work(seal=True)
         ready = self._ready
-        events: list[Event] = []
-        while ready:
-            events.append(ready.popleft())
-        self._ready_structural = 0
-        return events
+        if self._eager or ready:
+            if self._signals or self.normaliser.outbox:
+                self._work(seal=True)
+            events: list[Event] = []
+            while ready:
+                events.append(ready.popleft())
+            self._ready_structural = 0
+            return events
+        # Nobody but this reader wants the events: no detour over what lies ready.
+        if not self._lock.acquire(blocking=False):
+            return []  # whoever holds it is folding and will wake the reader
+        try:
+            signals = self._signals
+            if len(signals) == 1 and type(signals[0]) is Token:
+                event = self.express(signals[0])
+                if event is not None:
+                    signals.clear()
+                    return [event]
+            self._feed_all()
+            return self._numbered()
+        finally:
+            self._lock.release()
+
+    def express(self, token: Token) -> TextDelta | None:
+        """The event of a token that just continues a text, without folding it first.
+
+        None when there is anything else to do; then the token has to be pushed. Only for the one
+        reader of a run without sinks, when no signal waits.
+        """
+        if self._plain:
+            event = self.normaliser.express(token)
+            if event is not None:
+                self.snapshot.feed(event)
+            return event
+        return None
 
     @property
     def has_more(self) -> bool:
@@ -226,6 +277,16 @@ class Sequencer:
     def nobody_reads(self) -> None:
         """No reader yet: rather than stop the run, throw events away when they grow too many."""
         self._may_discard = True
+
+    def no_reader(self) -> None:
+        """There will be no reader but the sinks."""
+        self._keep_nothing()
+
+    def begin(self, ts: int, name: str, user: str | None, metadata: dict[str, Any]) -> None:
+        """Emit run.started; sinks get it at once."""
+        self.normaliser.begin(ts, name, user, metadata)
+        if self._eager:
+            self._work(seal=True)
 
     def _keep_nothing(self) -> None:
         self._discard = True

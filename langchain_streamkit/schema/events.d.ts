@@ -1,7 +1,13 @@
 // Generated from the event classes by `python -m langchain_streamkit.schema`; do not edit.
 
 /** What JSON can say. */
-export type JSONValue = string | number | boolean | null | JSONValue[] | { [key: string]: JSONValue };
+export type JSONValue =
+  | string
+  | number
+  | boolean
+  | null
+  | JSONValue[]
+  | { [key: string]: JSONValue };
 
 /** A tool call the model asked for and nobody ran (client-side tools). */
 export interface PendingToolCall {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
     from langchain_streamkit.events import BaseEvent
-    from langchain_streamkit.values import JSON
 
 _E = TypeVar("_E", bound="BaseEvent")
 
@@ -31,7 +30,7 @@ def pydantic_core_schema(cls: type[_E]) -> CoreSchema:
         except msgspec.ValidationError as exc:
             raise ValueError(str(exc)) from exc
 
-    def serialize(event: BaseEvent) -> dict[str, JSON]:
+    def serialize(event: BaseEvent) -> dict[str, Any]:
         return event.to_dict()
 
     return core_schema.no_info_plain_validator_function(

@@ -132,12 +132,13 @@ class Line(Generic[M]):
 
     async def watch(self, *until: asyncio.Future[None]) -> None:
         """Ping the client when silent; return when one of ``until`` is done or the line is lost."""
+        longest = min(self._heartbeat_s, self._send_timeout_s)  # a write may begin meanwhile
         while True:
             quiet = self._loop.time() - self._progress
             pause = (self._send_timeout_s if self._writing else self._heartbeat_s) - quiet
             done, _ = await asyncio.wait(
                 {*until, self._lost},
-                timeout=max(0.0, min(pause, self._send_timeout_s)),
+                timeout=max(0.0, min(pause, longest)),
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if done:

@@ -80,66 +80,55 @@ class _PathLines:
         self._path = path
         self._empty_first = empty_first
         self._file: io.FileIO | None = None
-        self._torn = False
+        self._unbroken = False
+        """The file ends in the middle of a line."""
 
     def write(self, data: bytes) -> None:
         try:
             file = self._file or self._open()
         except OSError as exc:
             raise SinkError(f"could not open {self._path} for events: {exc.strerror}") from exc
-        events, torn = data.count(b"\n"), self._torn
-        if torn:
+        events, broken = data.count(b"\n"), self._unbroken
+        if broken:
             data = b"\n" + data
         done = 0
         try:
             while done < len(data):
                 done += file.write(data[done:])
         except OSError as exc:
-            self._mend(file, data[:done])
-            kept = max(0, data[:done].count(b"\n") - torn)
+            kept = max(0, data[:done].count(b"\n") - broken)
+            self.close()
+            self._mend()
             raise SinkError(
                 f"could not write to {self._path}: {exc.strerror}; {kept} of {events} events are "
                 "in the file"
             ) from exc
-        self._torn = False
+        self._unbroken = False
 
     def _open(self) -> io.FileIO:
         if self._empty_first:
             self._path.write_bytes(b"")
             self._empty_first = False
+        self._unbroken = self._mend()
         self._file = file = io.FileIO(self._path, "ab")
-        self._torn = self._ends_torn()
         return file
 
-    def _ends_torn(self) -> bool:
-        """Cut off half an event that a crash left at the end; True if a line break is missing."""
+    def _mend(self) -> bool:
+        """Cut off half an event at the end; True if the last line still has no line break."""
+        if not self._path.is_file():
+            return False  # not there yet, or a pipe or device
         try:
             with self._path.open("r+b") as file:
                 start, tail = _last_line(file)
-                if not tail or tail == b"\n":
+                if not tail:
                     return False
                 ours = tail.startswith(_HEAD) or _HEAD.startswith(tail)
                 if ours and not _is_json(tail):
                     file.truncate(start)
                     return False
-                return True
         except OSError:
-            return False  # may be written but not read, or is a pipe or device
-
-    def _mend(self, file: io.FileIO, written: bytes) -> None:
-        """Cut off the half line just written, unless someone has already written behind it."""
-        half = len(written) - (written.rfind(b"\n") + 1)
-        if not half:
-            self._torn = self._torn and not written
-            return
-        self._torn = True
-        try:
-            end = file.tell()
-            if os.fstat(file.fileno()).st_size == end:
-                file.truncate(end - half)
-                self._torn = False
-        except OSError:
-            pass  # the next write then begins with a line break
+            pass  # may be written but not read: an empty line does no harm
+        return True
 
     def close(self) -> None:
         if self._file is not None:
@@ -148,7 +137,7 @@ class _PathLines:
 
 
 def _last_line(file: IO[bytes]) -> tuple[int, bytes]:
-    """Return where the last line begins, and what of it there is; a whole line as its break."""
+    """Return where the line that has no line break begins, and its bytes, empty if none has."""
     start = file.seek(0, os.SEEK_END)
     tail = b""
     while start and b"\n" not in tail:
@@ -156,7 +145,7 @@ def _last_line(file: IO[bytes]) -> tuple[int, bytes]:
         start = file.seek(start - step)
         tail = file.read(step) + tail
     cut = tail.rfind(b"\n") + 1
-    return (start + cut, tail[cut:]) if tail[cut:] else (start + cut, tail[-1:])
+    return start + cut, tail[cut:]
 
 
 def _is_json(data: bytes) -> bool:

@@ -5,21 +5,21 @@ They change while events come in. Text is kept in one growing buffer, so a delta
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from langchain_streamkit.events import (
-        Audience,
-        ErrorInfo,
-        FinishReason,
-        InvalidArgs,
-        Role,
-        StepKind,
-        StepOutcome,
-        Usage,
-    )
+import msgspec
+
+from langchain_streamkit.events import (
+    Audience,
+    ErrorInfo,
+    FinishReason,
+    InvalidArgs,
+    Role,
+    StepKind,
+    StepOutcome,
+    Usage,
+)
 
 BlockKind: TypeAlias = Literal["text", "reasoning", "tool_call", "content"]
 MessageStatus: TypeAlias = Literal["open", "finished", "aborted", "retracted"]
@@ -81,8 +81,7 @@ class BlockView:
         return found
 
 
-@dataclass(slots=True, eq=False)
-class ToolCallView:
+class ToolCallView(msgspec.Struct, eq=False, kw_only=True):
     """A tool call of a model with the run of the tool, or a tool run nobody asked for."""
 
     tool_call_id: str
@@ -95,7 +94,7 @@ class ToolCallView:
     """Run id of the tool; ``None`` while it has not started."""
     input: Any = None
     attempt: int = 1
-    progress: list[Any] = field(default_factory=list[Any])
+    progress: list[Any] = []
     output: Any = None
     content: str | None = None
     """The text the model sees."""
@@ -106,8 +105,7 @@ class ToolCallView:
     finished_ts: int | None = None
 
 
-@dataclass(slots=True, eq=False)
-class MessageView:
+class MessageView(msgspec.Struct, eq=False, kw_only=True):
     """One message, as far as it has come."""
 
     message_id: str
@@ -124,8 +122,8 @@ class MessageView:
     finish_reason: FinishReason | None = None
     finished_ts: int | None = None
     usage: Usage | None = None
-    blocks: list[BlockView] = field(default_factory=list[BlockView])
-    tool_calls: list[ToolCallView] = field(default_factory=list[ToolCallView])
+    blocks: list[BlockView] = []
+    tool_calls: list[ToolCallView] = []
 
     @property
     def text(self) -> str:
@@ -143,8 +141,7 @@ class MessageView:
         return self.status in ("open", "finished")
 
 
-@dataclass(slots=True, eq=False)
-class StepView:
+class StepView(msgspec.Struct, eq=False, kw_only=True):
     """A step of the run; ``outcome`` is ``None`` while it is open and when it failed."""
 
     step_id: str

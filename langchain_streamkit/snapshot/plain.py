@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from langchain_streamkit.snapshot.parts import BlockView, MessageView
+from langchain_streamkit.snapshot.parts import BlockView, MessageView, StepView, ToolCallView
+from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
-    from langchain_streamkit.snapshot.parts import ToolCallView
     from langchain_streamkit.snapshot.run import RunSnapshot
 
 _RUN_FIELDS = (
@@ -47,12 +46,12 @@ def _plain(value: object) -> Any:
         return [_plain(item) for item in cast("list[object]", value)]
     if isinstance(value, BlockView):
         return value.to_dict()
-    if dataclasses.is_dataclass(value):
-        found = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (MessageView, StepView, ToolCallView)):
+        found = {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
         if isinstance(value, MessageView):
             found["tool_calls"] = [view.tool_call_id for view in value.tool_calls]
         return found
-    return msgspec.to_builtins(value)
+    return to_plain(msgspec.to_builtins(value))
 
 
 def run_text(run: RunSnapshot) -> str:

@@ -38,7 +38,6 @@ from langchain_streamkit.events import (
     ToolStarted,
     UsageUpdated,
 )
-from langchain_streamkit.snapshot.html import run_html
 from langchain_streamkit.snapshot.parts import BlockView, MessageView, StepView
 from langchain_streamkit.snapshot.plain import run_dict, run_text
 from langchain_streamkit.snapshot.timeline import Span, run_timeline
@@ -311,6 +310,9 @@ class RunSnapshot:
         return f"<RunSnapshot {self.name or 'of no run'}: {self.outcome}, run_id={self.run_id!r}>"
 
     def _repr_html_(self) -> str:
+        # the html module alone costs an import of 10 ms, and only notebooks need it
+        from langchain_streamkit.snapshot.html import run_html
+
         return run_html(self)
 
 

@@ -54,7 +54,7 @@ class MessageAssembler:
         self._mint = mint
         self._next = 0
         self._open: Block | None = None
-        self._text: Block | None = None  # the open block if it is one of text
+        self.open_text: Block | None = None  # the open block if it is one of text
         self._partial: Partial | None = None
         self._calls = Calls()
         self._blocks: list[Block] = []  # of text and reasoning, open and finished
@@ -86,7 +86,7 @@ class MessageAssembler:
         """Feed a piece of plain text; same as a ``TextPiece`` without a key."""
         if not piece:
             return
-        block = self._text or self._start("text", None)
+        block = self.open_text or self._start("text", None)
         if block.joiner is not None or not piece.isascii():
             piece = block.add(piece)
             if not piece:
@@ -140,7 +140,7 @@ class MessageAssembler:
         self._blocks.append(block)
         self._open = block
         if kind == "text":
-            self._text = block
+            self.open_text = block
         self._emit.event(
             ev.TextStarted if kind == "text" else ev.ReasoningStarted, index=block.index
         )
@@ -187,7 +187,7 @@ class MessageAssembler:
         partial, self._partial = self._partial, None
         if partial is not None:
             self._add_whole(partial.key, partial.whole())
-        block, self._open, self._text = self._open, None, None
+        block, self._open, self.open_text = self._open, None, None
         if block is None:
             return
         rest = block.end()
@@ -207,37 +207,32 @@ class MessageAssembler:
         call.label(piece)
         args = piece.args
         if isinstance(args, dict):
-            args = "" if call.args_text else json.dumps(args, ensure_ascii=False)
+            args = "" if call.has_args else json.dumps(args, ensure_ascii=False)
+        shown = call.add(args) if args else ""
         if call.block is None:
-            call.early += args or ""
             if call.name and call.id:
                 self._start_call(call, call.name, call.id)
-        elif args:
-            self._feed_args(call.block, args)
+        elif shown:
+            self._delta(call.block, shown)
 
     def _start_call(self, call: Call, name: str, tool_call_id: str) -> Block:
         self._close_open()
-        block = Block("tool_call", self._take_index(), call.key, tool_call_id)
-        call.block = block
+        block = call.block = Block("tool_call", self._take_index(), call.key, tool_call_id)
         self._emit.event(
             ev.ToolCallStarted, index=block.index, tool_call_id=tool_call_id, name=name
         )
-        self._feed_args(block, call.early)
-        call.early = ""
-        return block
-
-    def _feed_args(self, block: Block, args: str) -> None:
-        shown = block.add(args)
+        shown = block.add("".join(call.early))
+        call.early.clear()
         if shown:
             self._delta(block, shown)
+        return block
 
     def _finish_call(self, call: Call) -> FinishedCall:
         name = call.name = call.name or ""
         block = call.block or self._start_call(call, name, call.id or self._mint())
         rest = block.end()
-        if not rest and not block.text.strip():
-            rest = "{}"  # so that the joined deltas are JSON
-            block.write(rest)
+        if not call.has_args:
+            rest = block.add("{}")  # so that the joined deltas are JSON
         if rest:
             self._delta(block, rest)
         args, invalid = parse_args(block.text)

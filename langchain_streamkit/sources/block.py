@@ -35,11 +35,11 @@ class Emit(Protocol):
     message_id.
     """
 
-    def event(self, cls: type[BaseEvent], /, **fields: Any) -> None:
+    def event(self, cls: type[BaseEvent], **fields: Any) -> None:
         """Take a non-delta event; values that are containers are never changed afterwards."""
         ...
 
-    def delta(self, block: Block, text: str, /) -> None:
+    def delta(self, block: Block, text: str) -> None:
         """Take a piece (never empty) of an open block; events merge at the caller's will."""
         ...
 

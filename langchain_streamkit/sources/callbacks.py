@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from time import time
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -21,7 +22,6 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from langchain_streamkit.sources.pieces import extract
 from langchain_streamkit.sources.signals import Token
-from langchain_streamkit.sources.tap import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -73,13 +73,14 @@ class Router(Protocol):
         """The tap of a run that is watched, else None."""
         ...
 
-    def tap_of_start(self, run_id: UUID, parent_id: UUID | None) -> RunTap | None:
+    def tap_of_start(
+        self, run_id: UUID, parent_id: UUID | None, name: str, metadata: dict[str, Any] | None
+    ) -> RunTap | None:
         """The tap for a run that starts now. Raises StopRun when its root was told to stop."""
         ...
 
-    def tap_of_token(self, run_id: UUID) -> RunTap | None:
-        """The tap for a token. Raises StopRun when its root was told to stop."""
-        ...
+    push_token: Callable[[Token], None]
+    """Takes a token, of any run. Raises StopRun when its root was told to stop."""
 
     def run_ended(self, run_id: UUID) -> None:
         """Called after the tap has heard that a run ended."""
@@ -112,9 +113,10 @@ class TapHandler(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if tap := self.router.tap_of_start(run_id, parent_run_id):
+        name = _name(serialized, kwargs)
+        if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
             parent = tap.enter(run_id, parent_run_id, context_parent())
-            tap.model_start(run_id, parent, _name(serialized, kwargs), tags, metadata, messages)
+            tap.model_start(run_id, parent, name, tags, metadata, messages)
 
     @_guarded
     def on_llm_start(
@@ -128,9 +130,10 @@ class TapHandler(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if tap := self.router.tap_of_start(run_id, parent_run_id):
+        name = _name(serialized, kwargs)
+        if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
             parent = tap.enter(run_id, parent_run_id, context_parent())
-            tap.model_start(run_id, parent, _name(serialized, kwargs), tags, metadata)
+            tap.model_start(run_id, parent, name, tags, metadata)
 
     def on_llm_new_token(
         self,
@@ -140,16 +143,14 @@ class TapHandler(BaseCallbackHandler):
         run_id: UUID,
         **kwargs: Any,
     ) -> None:
-        tap = self.router.tap_of_token(run_id)
-        if tap is None:
-            return
         try:
             message = getattr(chunk, "message", None)
-            if message is None:
-                text = token if isinstance(token, str) else str(getattr(chunk, "text", ""))
-                tap.push(Token(now_ms(), run_id, None, text))
+            if message is not None:
+                signal = Token(int(time() * 1000), run_id, message.id, extract(message))
             else:
-                tap.push(Token(now_ms(), run_id, message.id, extract(message)))
+                text = token if isinstance(token, str) else str(getattr(chunk, "text", ""))
+                signal = Token(int(time() * 1000), run_id, None, text)
+            self.router.push_token(signal)
         except Exception as exc:  # noqa: BLE001 -- as in _guarded, without its cost per token
             self.router.report("on_llm_new_token", exc)
 
@@ -173,9 +174,10 @@ class TapHandler(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if tap := self.router.tap_of_start(run_id, parent_run_id):
+        name = _name(serialized, kwargs)
+        if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
             parent = tap.enter(run_id, parent_run_id, context_parent())
-            tap.chain_start(run_id, parent, _name(serialized, kwargs), tags, metadata, inputs)
+            tap.chain_start(run_id, parent, name, tags, metadata, inputs)
 
     @_guarded
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -195,8 +197,8 @@ class TapHandler(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if tap := self.router.tap_of_start(run_id, parent_run_id):
-            name = _name(serialized, kwargs)
+        name = _name(serialized, kwargs)
+        if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
             parent = tap.enter(run_id, parent_run_id, context_parent())
             tap.chain_start(run_id, parent, name, tags, metadata, query, retriever=True)
 
@@ -233,8 +235,8 @@ class TapHandler(BaseCallbackHandler):
         inputs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if tap := self.router.tap_of_start(run_id, parent_run_id):
-            name = (serialized or {}).get("name") or _name(serialized, kwargs)
+        name = (serialized or {}).get("name") or _name(serialized, kwargs)
+        if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
             parent = tap.enter(run_id, parent_run_id, context_parent())
             given = input_str if inputs is None else inputs
             tool_call_id = kwargs.get("tool_call_id")

@@ -22,25 +22,38 @@ if TYPE_CHECKING:
 class Call:
     """One tool call; ``early`` is argument text from before it could start."""
 
-    __slots__ = ("block", "early", "extras", "id", "key", "name")
+    __slots__ = ("_last", "block", "early", "extras", "id", "key", "name")
 
     def __init__(self, key: Key) -> None:
         self.key = key
         self.id: str | None = None
         self.name: str | None = None
-        self.early = ""
+        self.early: list[str] = []
+        self._last = ""
         self.block: Block | None = None
         self.extras: Extras = None
 
     @property
     def args_text(self) -> str:
-        return self.early if self.block is None else self.block.text
+        return "".join(self.early) if self.block is None else self.block.text
+
+    @property
+    def has_args(self) -> bool:
+        """Whether there is any argument text but space; costs nothing."""
+        return bool(self._last)
 
     @property
     def is_complete(self) -> bool:
         """Whether the arguments so far are a whole JSON object, so that no more can follow."""
-        text = self.args_text
-        return text.rstrip().endswith("}") and parse_args(text)[1] is None
+        return self._last == "}" and parse_args(self.args_text)[1] is None
+
+    def add(self, args: str) -> str:
+        """Append argument text; return what can be shown of it now, maybe nothing."""
+        self._last = args.rstrip()[-1:] or self._last
+        if self.block is not None:
+            return self.block.add(args)
+        self.early.append(args)
+        return ""
 
     def label(self, piece: ToolPiece) -> None:
         """Take id, name and extras.
@@ -58,10 +71,9 @@ class Call:
         """Whether ``piece``, of this index or of none, is more of this call."""
         if piece.id and self.id:
             return piece.id == self.id
-        text = self.args_text
-        if isinstance(piece.args, dict) and text:
-            return parse_args(text)[0] == piece.args
-        if not piece.name or not self.name or not text:
+        if isinstance(piece.args, dict) and self.has_args:
+            return parse_args(self.args_text)[0] == piece.args
+        if not piece.name or not self.name or not self.has_args:
             return True
         if self.is_complete:
             more = isinstance(piece.args, str) and piece.args.strip()
@@ -133,7 +145,8 @@ def _same_id(call: Call, final: ToolPiece) -> bool:
 
 
 def _same_name(call: Call, final: ToolPiece) -> bool:
-    return not (call.id and final.id) and (not call.name or call.name == final.name)
+    # The name too may have been cut before all of its fragments came
+    return not (call.id and final.id) and (final.name or "").startswith(call.name or "")
 
 
 def _same_args(call: Call, final: ToolPiece) -> bool:

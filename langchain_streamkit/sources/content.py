@@ -68,6 +68,19 @@ def is_reasoning(block: object) -> bool:
     return isinstance(block, dict) and _kind(cast("RawBlock", block)) in _REASONING
 
 
+def plain_text(block: object) -> TextPiece | None:
+    """Return the piece of a block that is nothing but text, found with a few reads."""
+    if type(block) is not dict:
+        return None
+    raw = cast("RawBlock", block)
+    text = raw.get("text")
+    if raw.get("type") != "text" or type(text) is not str or len(raw) > 3:
+        return None
+    if len(raw) == 2:
+        return TextPiece(None, text)
+    return TextPiece(as_key(raw["index"]), text) if "index" in raw else None
+
+
 def read_block(
     block: object, key: Key, provider: str | None, *, chunk: bool, standard: bool = False
 ) -> Iterator[Piece]:

@@ -26,7 +26,7 @@ from langchain_streamkit.values import to_plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from langchain_streamkit.events import AbortReason, Role
+    from langchain_streamkit.events import AbortReason, Role, TextDelta
     from langchain_streamkit.sources.accounts import Accounts
     from langchain_streamkit.sources.outbox import Outbox
     from langchain_streamkit.sources.signals import ModelEnd, ModelStart, Token
@@ -117,6 +117,22 @@ class ModelRuns:
         if call.first_token is None and pieces:
             self._first_token(call, signal.ts)
         assembler.feed(pieces)  # type: ignore[arg-type]
+
+    def express(self, signal: Token, node: RunNode) -> TextDelta | None:
+        """The event of a token that only continues the open text block, without a draft.
+
+        None when there is anything else to it; then nothing has been done.
+        """
+        call: _Call = node.work
+        text = signal.pieces
+        if call.assembler is None or type(text) is not str or not text:
+            return None
+        block = call.assembler.open_text
+        if block is None or block.joiner is not None or not text.isascii():
+            return None
+        block.write(text)
+        assert call.writer is not None
+        return self._outbox.express(call.writer, block, text, signal.ts)
 
     def ended(self, signal: ModelEnd, node: RunNode) -> None:
         call: _Call = node.work

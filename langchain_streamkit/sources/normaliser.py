@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         CancelReason,
         StepKind,
         StepOutcome,
+        TextDelta,
     )
 
 Placed = tuple[int, "BaseMessage"]
@@ -135,6 +136,13 @@ class Normaliser:
         """Take one signal."""
         self.outbox.now = signal.ts
         self._handlers[type(signal)](signal)
+
+    def express(self, signal: sig.Token) -> TextDelta | None:
+        """The event of a plain token, if nothing waits before it; None: ``feed`` it."""
+        if self.outbox:
+            return None
+        node = self._runs.get(signal.run_id)
+        return None if node is None else self._models.express(signal, node)
 
     def finish(self, ts: int, output: object) -> None:
         """End well: ``run.interrupted`` if the root graph paused, else ``run.finished``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_streamkit.events import ToolCallDelta
+from langchain_streamkit.events import TextDelta, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,19 +25,23 @@ _COMPACT_AT = 256
 class DeltaDraft:
     """The unread delta of one block: pieces of text, joined when it is read."""
 
-    __slots__ = ("block", "epoch", "parts", "sealed", "tail", "ts", "writer")
+    __slots__ = ("block", "epoch", "first", "parts", "sealed", "tail", "ts", "writer")
 
     def __init__(self, block: Block, writer: MessageWriter, text: str, ts: int) -> None:
         self.block = block
         self.writer = writer
         self.epoch = writer.epoch
+        self.first = text
+        self.tail: list[str] | None = None
         self.parts: list[str] | None = None
-        self.tail: list[str] = [text]
         self.ts = ts
         self.sealed = False
 
     def add(self, text: str) -> None:
         tail = self.tail
+        if tail is None:
+            self.tail = [text]
+            return
         tail.append(text)
         if len(tail) >= _COMPACT_AT:
             joined = "".join(tail)
@@ -48,10 +52,9 @@ class DeltaDraft:
                 self.parts.append(joined)
 
     def text(self) -> str:
-        tail = self.tail
-        if self.parts is None:
-            return tail[0] if len(tail) == 1 else "".join(tail)
-        return "".join(self.parts) + "".join(tail)
+        if self.tail is None:
+            return self.first
+        return "".join((self.first, *(self.parts or ()), *self.tail))
 
 
 class Outbox:
@@ -83,6 +86,22 @@ class Outbox:
 
     def add_delta(self, draft: DeltaDraft) -> None:
         self._drafts.append(draft)
+
+    def express(self, writer: MessageWriter, block: Block, text: str, ts: int) -> TextDelta:
+        """The event of one plain text delta, at once; only while no draft is waiting."""
+        self._seq += 1
+        if ts > self._ts:
+            self._ts = ts
+        return TextDelta(
+            seq=self._seq,
+            run_id=self.run_id,
+            ts=self._ts,
+            path=writer.path,
+            step_id=writer.step_id,
+            message_id=writer.message_id,
+            index=block.index,
+            text=text,
+        )
 
     def seal(self, transform: Callable[[Event], Event | None] | None = None) -> list[Event]:
         """Number the drafts and give them as events; the outbox is empty afterwards.

@@ -16,6 +16,7 @@ from langchain_streamkit.sources.content import (
     as_word,
     is_reasoning,
     plain_args,
+    plain_text,
     read_block,
     read_tool_block,
     tool_extras,
@@ -57,6 +58,8 @@ __all__ = [
 
 _REASONING_KEY: Final = "reasoning_content"
 _FUNCTION_KEY: Final = "function_call"
+_QUIET: Final = frozenset({"model_provider", "output_version"})
+"""Metadata that many integrations put on every chunk; the final message has it too."""
 
 
 def extract(message: BaseMessage) -> str | tuple[Piece, ...]:
@@ -66,16 +69,19 @@ def extract(message: BaseMessage) -> str | tuple[Piece, ...]:
     nothing: the final message has it too. Never raises.
     """
     fields = message.__dict__
-    content = fields.get("content")
     if (
-        type(content) is str
-        and not fields.get("tool_call_chunks", True)
+        not fields.get("tool_call_chunks", True)
         and not fields.get("additional_kwargs")
         and fields.get("usage_metadata") is None
     ):
+        content: object = fields.get("content")
         metadata = fields.get("response_metadata")
         if not metadata or (len(metadata) == 1 and "model_provider" in metadata):
-            return content
+            if type(content) is str:
+                return content
+            blocks = as_list(content)
+            if len(blocks) == 1 and (piece := plain_text(blocks[0])) is not None:
+                return (piece,)
     return _pieces(fields, chunk=True)
 
 
@@ -99,19 +105,24 @@ def _pieces(fields: Mapping[str, Any], *, chunk: bool) -> tuple[Piece, ...]:
     if kwargs and not any(is_reasoning(block) for block in blocks):
         found += _reasoning(kwargs, chunk=chunk)
     for position, block in enumerate(blocks):
-        key = as_key(as_dict(block).get("index")) if chunk else position
-        kind = str(as_dict(block).get("type"))
-        if is_model and kind in TOOL_BLOCKS and (calls or kind != "input_json_delta"):
-            found.append(_take(calls, as_dict(block), key if chunk else f"block {position}"))
+        if block == "":
             continue
-        found += read_block(block, key, provider, chunk=chunk)
-    if kwargs:
+        fields_of = as_dict(block)
+        key = as_key(fields_of.get("index")) if chunk else position
+        kind = str(fields_of.get("type"))
+        if is_model and kind in TOOL_BLOCKS and (calls or kind != "input_json_delta"):
+            found.append(_take(calls, fields_of, key if chunk else f"block {position}"))
+        else:
+            found += read_block(block, key, provider, chunk=chunk)
+    if len(kwargs) > 1 or (kwargs and _REASONING_KEY not in kwargs):
         found += _other(kwargs, provider, chunk=chunk, has_calls=has_calls)
     found += calls
-    found += _grounding(metadata, found)
-    meta = read_metadata(metadata)
-    if meta is not None and (not chunk or meta[:2] != (None, None) or meta.metadata):
-        found.append(meta)
+    if metadata and not (chunk and metadata.keys() <= _QUIET):
+        if "grounding_metadata" in metadata:
+            found += _grounding(as_dict(metadata["grounding_metadata"]), found)
+        meta = read_metadata(metadata)
+        if meta is not None:
+            found.append(meta)
     counts = read_counts(fields.get("usage_metadata"))
     if counts is not None:
         found.append(UsagePiece(counts))
@@ -145,6 +156,8 @@ def _reasoning(kwargs: RawBlock, *, chunk: bool) -> list[Piece]:
     """Reasoning beside the content: DeepSeek, Ollama, Groq, vLLM, OpenRouter, OpenAI "v0"."""
     value: object = kwargs.get("reasoning_content") or kwargs.get("reasoning")
     details = kwargs.get("reasoning_details")
+    if isinstance(value, str) and value and not details:
+        return [ReasoningPiece(_REASONING_KEY, value)]
     extras = {"reasoning_details": to_plain(details)} if details else {}
     block = as_dict(value) or {"reasoning": value}
     if "text" in block:
@@ -183,11 +196,8 @@ def _non_standard(value: object) -> RawBlock:
     return {"type": "non_standard", "value": to_plain(value)}
 
 
-def _grounding(metadata: RawBlock, found: list[Piece]) -> list[Piece]:
+def _grounding(grounding: RawBlock, found: list[Piece]) -> list[Piece]:
     """Gemini's citations: of the message as a whole, mostly on its last chunk."""
-    grounding = as_dict(metadata.get("grounding_metadata"))
-    if not grounding:
-        return []
     from langchain_core.messages.block_translators import google_genai
 
     try:

@@ -88,11 +88,12 @@ def _rest(streamed: str, finals: list[_P]) -> Iterator[tuple[_P, ...]]:
 
 
 def _lacking(call: Call, final: ToolPiece) -> ToolPiece:
-    has_args = bool(call.args_text.strip())
+    name = final.name or ""
+    rest_of_name = name[len(call.name or "") :] if name.startswith(call.name or "") else ""
     return ToolPiece(
         None,
         None if call.id else final.id,
-        None if call.name else final.name,
-        None if has_args or not final.args else final.args,
+        rest_of_name or None,
+        None if call.has_args or not final.args else final.args,
         None if call.extras else final.extras,
     )

@@ -57,7 +57,7 @@ def now_ms() -> int:
 class RunTap:
     """Signals of one root run. ``push`` must be safe to call from any thread."""
 
-    __slots__ = ("_graph_ns", "_node_ns", "_open", "_pending", "capture", "push", "report", "root")
+    __slots__ = ("_graph_ns", "_node_ns", "_open", "_pending", "capture", "push", "report", "root", "root_end")
 
     def __init__(
         self,
@@ -70,6 +70,8 @@ class RunTap:
         self.report = report
         self.capture = capture
         self.root = root
+        self.root_end: tuple[object, BaseException | None] | None = None
+        """What the root returned or raised, once it has ended."""
         self._open: dict[UUID, UUID | None] = {}
         self._node_ns: dict[UUID, tuple[Namespace, object]] = {}
         self._graph_ns: dict[UUID, Namespace] = {}
@@ -122,8 +124,13 @@ class RunTap:
             )
         )
 
-    def chain_end(self, run_id: UUID, outputs: object) -> None:
+    def _ended(self, run_id: UUID, output: object, error: BaseException | None = None) -> None:
         self._open.pop(run_id, None)
+        if run_id == self.root:
+            self.root_end = (output, error)
+
+    def chain_end(self, run_id: UUID, outputs: object) -> None:
+        self._ended(run_id, outputs)
         output = to_plain(outputs) if "outputs" in self.capture else None
         node = self._node_ns.pop(run_id, None)
         if node is None:
@@ -139,7 +146,7 @@ class RunTap:
             self._pending.setdefault(ns[:-1], []).append(PendingIds(run_id, returned, step))
 
     def failed(self, run_id: UUID, error: BaseException) -> None:
-        self._open.pop(run_id, None)
+        self._ended(run_id, None, error)
         self._node_ns.pop(run_id, None)
         self._graph_ended(run_id)
         self.push(Failure(now_ms(), run_id, error))
@@ -192,8 +199,8 @@ class RunTap:
         )
 
     def model_end(self, run_id: UUID, response: LLMResult) -> None:
-        self._open.pop(run_id, None)
         message, cached = final_message(response)
+        self._ended(run_id, message)
         self.push(ModelEnd(now_ms(), run_id, message, cached))
 
     # ---- tools -------------------------------------------------------------------------------
@@ -222,7 +229,7 @@ class RunTap:
         )
 
     def tool_end(self, run_id: UUID, output: object) -> None:
-        self._open.pop(run_id, None)
+        self._ended(run_id, output)
         message = output if isinstance(output, ToolMessage) else _message_of_command(output)
         if message is None:
             content = output if isinstance(output, str) else None

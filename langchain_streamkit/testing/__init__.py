@@ -30,14 +30,9 @@ if TYPE_CHECKING:
     from langchain_streamkit.testing.provider import ScriptedProvider, scripted_provider
     from langchain_streamkit.testing.provider_request import ProviderRequest
     from langchain_streamkit.testing.replaying import Replay, replay
-    from langchain_streamkit.testing.script import (
-        Reasoning,
-        ScriptError,
-        ScriptExhausted,
-        ToolCall,
-        Turn,
-    )
+    from langchain_streamkit.testing.script import ScriptExhausted
     from langchain_streamkit.testing.sinks import RecordingSink
+    from langchain_streamkit.testing.turns import Reasoning, ScriptError, ToolCall, Turn
     from langchain_streamkit.testing.waiting import Gate, WaitTimeout
 
 __all__ = [
@@ -85,8 +80,9 @@ _HOMES = {
     "provider_request": ["ProviderRequest"],
     # not replay.py: a submodule hides a function of its name once it is imported
     "replaying": ["Replay", "replay"],
-    "script": ["Reasoning", "ScriptError", "ScriptExhausted", "ToolCall", "Turn"],
+    "script": ["ScriptExhausted"],
     "sinks": ["RecordingSink"],
+    "turns": ["Reasoning", "ScriptError", "ToolCall", "Turn"],
     "waiting": ["Gate", "WaitTimeout"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

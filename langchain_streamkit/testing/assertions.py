@@ -23,7 +23,9 @@ def assert_legal(events: Iterable[Event], *, view: bool = False) -> None:
 
     stream = list(events)
     checker = StreamChecker(view=view)
-    found = [(number, breach) for number, event in enumerate(stream) for breach in checker.feed(event)]
+    found = [
+        (number, breach) for number, event in enumerate(stream) for breach in checker.feed(event)
+    ]
     found += [(len(stream), breach) for breach in checker.end()]
     if found:
         title = f"not a legal stream ({len(stream)} events), breaches: {len(found)}"

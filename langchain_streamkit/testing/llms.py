@@ -15,7 +15,8 @@ from langchain_core.outputs import GenerationChunk
 from pydantic import Field, PrivateAttr
 
 from langchain_streamkit.testing.models import Pause, aobey, obey
-from langchain_streamkit.testing.script import Reasoning, Script, ScriptError, TurnLike, is_content
+from langchain_streamkit.testing.script import Script
+from langchain_streamkit.testing.turns import Reasoning, ScriptError, TurnLike, is_content
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence

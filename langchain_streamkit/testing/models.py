@@ -21,10 +21,10 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field, PrivateAttr
 
 from langchain_streamkit.testing.faults import Malformed
-from langchain_streamkit.testing.script import (
+from langchain_streamkit.testing.script import Script
+from langchain_streamkit.testing.turns import (
     Piece,
     Reasoning,
-    Script,
     ScriptError,
     Turn,
     TurnLike,
@@ -62,7 +62,7 @@ class ModelCall:
 class ScriptedModel(BaseChatModel):
     """A chat model whose answers are written beforehand.
 
-    ``turns`` is the script (see ``langchain_streamkit.testing.script``): a list of turns, one for
+    ``turns`` is the script (see ``langchain_streamkit.testing.turns``): a list of turns, one for
     each call in order, where a function of the input messages may stand for a turn; or one such
     function for all calls. With ``cycle`` the list starts again when it is used up.
 
@@ -163,22 +163,17 @@ class ScriptedModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        for chunk in self._play(self._steps(messages, stop, kwargs, streamed=True)):
-            if run_manager:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
+        # LangChain itself tells the callbacks of each chunk, and passes no run_manager here.
+        return self._play(self._steps(messages, stop, kwargs, streamed=True))
 
-    async def _astream(
+    def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async for chunk in self._aplay(self._steps(messages, stop, kwargs, streamed=True)):
-            if run_manager:
-                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
+        return self._aplay(self._steps(messages, stop, kwargs, streamed=True))
 
     def _play(self, steps: Iterator[ChatGenerationChunk | Pause]) -> Iterator[ChatGenerationChunk]:
         for step in steps:

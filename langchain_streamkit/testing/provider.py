@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from langchain_streamkit.testing.provider_request import ProviderRequest
-    from langchain_streamkit.testing.script import TurnLike
+    from langchain_streamkit.testing.turns import TurnLike
 
 ProviderTurnFn: TypeAlias = "Callable[[Mapping[str, Any]], TurnLike]"
 ProviderScript: TypeAlias = "Sequence[TurnLike | ProviderTurnFn] | ProviderTurnFn"
@@ -49,7 +49,7 @@ def scripted_provider(
 
     ``script`` is a list of turns, one for each request in order, or a function of the request's
     body that answers them all; functions may stand among the turns too; ``cycle`` starts the list
-    again. See ``langchain_streamkit.testing.script`` for what a turn is. An exception before the
+    again. See ``langchain_streamkit.testing.turns`` for what a turn is. An exception before the
     first chunk is an HTTP error, later an error object in the stream; ``ProviderError`` says which,
     ``DroppedConnection`` cuts the line. Delays and gates before the first chunk hold the response's
     headers back, too.

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from langchain_streamkit.testing.script import Piece, Reasoning, is_content
+from langchain_streamkit.testing.turns import Piece, Reasoning, is_content
 
 if TYPE_CHECKING:
     from langchain_streamkit.testing.faults import Malformed, ProviderError
-    from langchain_streamkit.testing.script import Turn
+    from langchain_streamkit.testing.turns import Turn
 
 
 @dataclass

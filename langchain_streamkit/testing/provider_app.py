@@ -19,11 +19,13 @@ from langchain_streamkit.testing.provider_answer import Answer, Encoder, mint
 from langchain_streamkit.testing.provider_chat import ChatEncoder
 from langchain_streamkit.testing.provider_request import ProviderRequest
 from langchain_streamkit.testing.provider_responses import ResponsesEncoder
-from langchain_streamkit.testing.script import Script, ScriptError, Turn, is_content
+from langchain_streamkit.testing.turns import ScriptError, Turn, is_content
 from langchain_streamkit.testing.waiting import Gate, ahold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from langchain_streamkit.testing.script import Script
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -71,14 +73,17 @@ class ProviderApp:
         request = ProviderRequest(scope["path"], headers, raw)
         with self._lock:
             self._requests.append(request)
-        answer = asyncio.create_task(self._answer(request, _Reply(send, request)))
+        reply = _Reply(send, request)
+        answer = asyncio.create_task(self._answer(request, reply))
         gone = asyncio.create_task(_until_disconnect(receive))
         self._answering.add(answer)
         try:
             await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 request.mark_disconnected()
-            elif not answer.cancelled():
+            elif answer.cancelled():
+                await reply.tear()
+            else:
                 answer.result()
         finally:
             self._answering.discard(answer)

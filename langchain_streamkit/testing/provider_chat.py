@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.testing.provider_answer import Answer, compact, mint
-from langchain_streamkit.testing.script import Reasoning
+from langchain_streamkit.testing.turns import Reasoning
 
 if TYPE_CHECKING:
     from langchain_streamkit.testing.faults import Malformed, ProviderError
-    from langchain_streamkit.testing.script import Piece
+    from langchain_streamkit.testing.turns import Piece
 
 
 class ChatEncoder:

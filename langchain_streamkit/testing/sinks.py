@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from langchain_streamkit.events import EVENT_CLASSES
-from langchain_streamkit.testing.script import ScriptError
+from langchain_streamkit.testing.turns import ScriptError
 from langchain_streamkit.testing.waiting import await_until, wait_until
 
 if TYPE_CHECKING:

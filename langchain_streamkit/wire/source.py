@@ -25,10 +25,11 @@ class AsyncRunLike(Protocol):
         """Return when the first event is ready; raise what keeps the run from beginning."""
         ...
 
-    def batches(self) -> AsyncIterator[list[Event]]:
+    def batches(self, *, tied: bool = False) -> AsyncIterator[list[Event]]:
         """Yield all events that are ready, at least one, again and again to the terminal event.
 
-        Never raises the run's own error.
+        Never raises the run's own error. ``tied`` says that the reader lives and dies with the
+        run: a cancelled await of the next batch may cancel the run.
         """
         ...
 

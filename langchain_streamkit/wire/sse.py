@@ -155,7 +155,7 @@ async def _from_async_run(
 ) -> AsyncIterator[bytes]:
     yield first
     try:
-        async for batch in run.batches():
+        async for batch in run.batches(tied=True):
             if data := frames.encode(batch):
                 # The end at once: the iteration itself may go on until `on_end` is done.
                 yield data + END if frames.ended else data

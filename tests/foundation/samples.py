@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from langchain_streamkit import events as ev
-from langchain_streamkit.events import EVENT_CLASSES, BaseEvent, Event
+from langchain_streamkit.events import EVENT_CLASSES, BaseEvent, Event, StepEvent
 
 USAGE = ev.Usage(
     call_id="call-1", input_tokens=7, output_tokens=3, total_tokens=10, source="provider"
@@ -25,10 +25,10 @@ class Script:
         self.run_id = run_id
         self.events: list[Any] = []
 
-    def __call__(self, cls: type[BaseEvent], **fields: Any) -> Script:
+    def __call__(self, cls: Any, **fields: Any) -> Script:
         number = len(self.events) + 1
         given = {"seq": number, "run_id": self.run_id, "ts": 1000 + 10 * number, **fields}
-        if issubclass(cls, ev.base.StepEvent):
+        if issubclass(cls, StepEvent):
             given.setdefault("step_id", "s1")
         self.events.append(cls(**given))
         return self
@@ -72,7 +72,12 @@ def whole_run() -> list[Event]:
     script = Script().start(thread_id="t1", user="u1", metadata={"a": 1})
     script(ev.StepStarted, step_id="g", kind="graph", name="agent")
     script(
-        ev.StepStarted, step_id="n", parent_id="g", kind="node", name="model", namespace=("model:1",)
+        ev.StepStarted,
+        step_id="n",
+        parent_id="g",
+        kind="node",
+        name="model",
+        namespace=("model:1",),
     )
     script.message("m1", step_id="llm1", model="gpt", path=("model",))
     block = {"message_id": "m1", "index": 0, "step_id": "llm1"}
@@ -104,7 +109,7 @@ def whole_run() -> list[Event]:
     return script.finish(output={"answer": 42}, usage=total).events
 
 
-def _sample(cls: type[BaseEvent], **fields: Any) -> BaseEvent:
+def _sample(cls: type[BaseEvent], **fields: Any) -> Any:
     return Script()(cls, path=("a", "b#2"), **fields).events[0]
 
 
@@ -113,8 +118,8 @@ _CALL = {**_BLOCK, "tool_call_id": "c1"}
 _END = {"usage": USAGE, "timing": TIMING}
 _TOOL = {"tool_call_id": "c1"}
 
-SAMPLES: dict[str, BaseEvent] = {
-    sample.to_dict()["type"]: sample  # type: ignore[misc]
+SAMPLES: dict[str, Any] = {
+    sample.to_dict()["type"]: sample
     for sample in [
         _sample(ev.RunStarted, name="agent", thread_id="t", user="u", metadata={"k": [1]}),
         _sample(ev.RunFinished, output={"x": 1.5}, pending_tool_calls=(PENDING_CALL,), **_END),

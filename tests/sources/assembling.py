@@ -26,7 +26,7 @@ class Recorder:
         self.events: list[Any] = []
 
     def _add(self, cls: type[BaseEvent], **fields: Any) -> None:
-        common = {"run_id": "r", "ts": 0, "step_id": "s", "message_id": "m"}
+        common: dict[str, Any] = {"run_id": "r", "ts": 0, "step_id": "s", "message_id": "m"}
         made = cls(seq=len(self.events) + 1, **common, **fields)
         self.events.append(decode_event(made.to_json()))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import timeit
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.messages import (
@@ -24,6 +24,9 @@ from langchain_streamkit.sources.pieces import (
     WholeBlock,
 )
 from tests.sources.assembling import Session, Told, assemble, assemble_whole, merged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def text(*pieces: str) -> list[AIMessageChunk]:
@@ -247,6 +250,14 @@ def test_same_index_without_id_and_with_another_name_is_a_new_call() -> None:
     assert told.calls == [("minted_1", "f", {}), ("minted_2", "g", {"y": 2})]
 
 
+def test_another_name_in_the_middle_is_another_call_unless_the_index_says_otherwise() -> None:
+    def cut(index: int | None) -> list[AIMessageChunk]:
+        return [call(index, None, "f", '{"x"'), call(index, None, "g", ": 1}")]
+
+    assert [c[2] for c in assemble(cut(None)).calls] == [None, None]
+    assert [c[2] for c in assemble(cut(0)).calls] == [{"x": 1}]
+
+
 def test_late_id_joins_and_earlier_arguments_are_in_the_first_delta() -> None:
     told = assemble(
         [call(0, None, "f", '{"x"'), call(0, None, None, ": "), call(0, "a", None, "1}")]
@@ -454,8 +465,8 @@ def test_blocks_of_the_final_text_that_were_not_streamed_are_blocks() -> None:
 
 
 def test_streamed_text_wins_over_a_final_text_that_differs() -> None:
-    told = assemble(text("Hello"), AIMessage("Bye"))
-    assert told.of("text") == [{"text": "Hello"}]
+    for final in ("Bye", "Something else, and longer"):
+        assert assemble(text("Hello"), AIMessage(final)).of("text") == [{"text": "Hello"}]
 
 
 def test_reasoning_that_was_not_streamed_comes_from_the_final_message() -> None:
@@ -484,6 +495,11 @@ def test_arguments_that_were_not_streamed_come_from_the_final_message() -> None:
 def test_id_that_was_not_streamed_comes_from_the_final_message() -> None:
     final = AIMessage("", tool_calls=[{"name": "f", "args": {"x": 1}, "id": "a"}])
     assert assemble([call(0, None, "f", '{"x": 1}')], final).calls == [("a", "f", {"x": 1})]
+
+
+def test_name_cut_in_the_middle_is_completed_by_the_final_message() -> None:
+    final = AIMessage("", tool_calls=[{"name": "get_weather", "args": {}, "id": "a"}])
+    assert assemble([call(0, None, "get_")], final).calls == [("a", "get_weather", {})]
 
 
 def test_call_whose_id_changed_in_the_final_message_is_not_doubled() -> None:
@@ -610,8 +626,8 @@ def test_streamed_metadata_wins_over_what_langchain_glued_together() -> None:
         HumanMessage("hi"),
         SystemMessage("hi"),
         ToolMessage("hi", tool_call_id="a"),
-        FunctionMessage("hi", name="f"),
-        ChatMessage("hi", role="critic"),
+        FunctionMessage(content="hi", name="f"),
+        ChatMessage(content="hi", role="critic"),
         HumanMessage([{"type": "text", "text": "hi"}]),
     ],
     ids=lambda m: type(m).__name__,
@@ -635,18 +651,39 @@ def test_whole_message_mints_ids_that_are_missing() -> None:
 # ---- speed -------------------------------------------------------------------------------------
 
 
-def test_text_that_comes_in_many_pieces_costs_the_same_per_piece() -> None:
-    class Nowhere:
-        def event(self, cls: Any, /, **fields: Any) -> None:
-            pass
+class Nowhere:
+    def event(self, cls: Any, **fields: Any) -> None:
+        pass
 
-        def delta(self, block: Any, text: str, /) -> None:
-            pass
+    def delta(self, block: Any, text: str) -> None:
+        pass
 
-    def cost(pieces: int) -> float:
+
+def seconds_per_piece(feed: Callable[[MessageAssembler], None], pieces: int) -> float:
+    def once() -> float:
         assembler = MessageAssembler(Nowhere(), str)
-        return timeit.timeit(lambda: assembler.text("tok "), number=pieces) / pieces
+        start = time.process_time()
+        for _ in range(pieces):
+            feed(assembler)
+        return (time.process_time() - start) / pieces
 
-    few = min(cost(1_000) for _ in range(20))
-    many = min(cost(100_000) for _ in range(3))
-    assert many < 5 * few
+    return min(once() for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        TextPiece(0, "tok "),
+        ReasoningPiece(0, "tok "),
+        ToolPiece(0, None, None, "tok "),
+        ToolPiece(None, "a", "f", "tok "),
+        ToolPiece(None, None, "f", "tok "),
+    ],
+    ids=["text", "reasoning", "args", "args with id and name", "args before any id"],
+)
+def test_a_piece_costs_the_same_late_in_a_long_message(piece: Any) -> None:
+    def feed(assembler: MessageAssembler) -> None:
+        assembler.feed((piece,))
+
+    few, many = seconds_per_piece(feed, 2_000), seconds_per_piece(feed, 40_000)
+    assert many < 8 * few  # quadratic would be 20 times

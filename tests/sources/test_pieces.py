@@ -16,6 +16,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.messages.block_translators import PROVIDER_TRANSLATORS
 
 from langchain_streamkit.sources.pieces import (
     MetaPiece,
@@ -34,7 +35,9 @@ def chunk(content: Any = "", **fields: Any) -> AIMessageChunk:
 
 
 def only(message: Any) -> Any:
-    (piece,) = extract(message)
+    pieces = extract(message)
+    assert isinstance(pieces, tuple)
+    (piece,) = pieces
     return piece
 
 
@@ -71,7 +74,7 @@ def test_messages_of_all_roles_are_read() -> None:
         HumanMessage("hi"),
         SystemMessage("hi"),
         ToolMessage("hi", tool_call_id="a"),
-        ChatMessage("hi", role="critic"),
+        ChatMessage(content="hi", role="critic"),
         AIMessage("hi"),
     ):
         assert whole_pieces(message) == (TextPiece(0, "hi"),)
@@ -140,7 +143,7 @@ def test_gemini_grounding_becomes_annotations() -> None:
             {"segment": {"start_index": 0, "end_index": 4}, "grounding_chunk_indices": [0]}
         ],
     }
-    (piece,) = extract(chunk("", response_metadata={"grounding_metadata": grounding}))
+    piece = only(chunk("", response_metadata={"grounding_metadata": grounding}))
     assert piece.annotations[0]["url"] == "http://x"
     (text,) = whole_pieces(AIMessage("word", response_metadata={"grounding_metadata": grounding}))
     assert isinstance(text, TextPiece)
@@ -235,7 +238,7 @@ def test_tool_call_and_its_content_block_are_one_piece_with_extras() -> None:
 
 
 def test_tool_call_stands_where_its_block_is() -> None:
-    content = [
+    content: list[str | dict[Any, Any]] = [
         {"type": "text", "text": "a"},
         {"type": "tool_use", "id": "x", "name": "f", "input": {}},
         {"type": "text", "text": "b"},
@@ -307,12 +310,30 @@ def test_block_that_the_translator_drops_passes_whole() -> None:
     )
 
 
+@pytest.mark.parametrize("made", [[], [{"type": 7}], [{"no": "type"}]])
+def test_whatever_a_translator_makes_the_block_is_there_and_unchanged(
+    made: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rude(message: Any) -> list[Any]:
+        message.content[0]["deep"].clear()
+        return made
+
+    translators = {"translate_content": rude, "translate_content_chunk": rude}
+    monkeypatch.setitem(PROVIDER_TRANSLATORS, "rude", translators)
+    block = {"type": "hologram", "deep": [1]}
+    message = chunk([block, "text"], response_metadata={"model_provider": "rude"})
+    assert extract(message) == (
+        WholeBlock(None, {"type": "non_standard", "value": {"type": "hologram", "deep": [1]}}),
+        TextPiece(None, "text"),
+    )
+
+
 def test_reading_does_not_change_the_message() -> None:
     """The Anthropic translator pops ``index`` out of the message's own block."""
     content = [{"type": "redacted_thinking", "data": "x", "index": 4}]
     message = chunk(content, response_metadata={"model_provider": "anthropic"})
     before = copy.deepcopy(message)
-    (piece,) = extract(message)
+    piece = only(message)
     assert message == before
     assert piece == WholeBlock(
         4, {"type": "non_standard", "value": {"type": "redacted_thinking", "data": "x"}}
@@ -429,52 +450,46 @@ def test_usage_of_a_service_tier_counts_as_usual() -> None:
 
 # ---- never an exception ------------------------------------------------------------------------
 
+
+def one_of(words: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(words.split())
+
+
+_FIELDS = one_of(
+    "type text index id name args source value summary reasoning extras annotations citations"
+    " thinking image_url url file audio input call_id reasoning_content"
+)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.binary(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                "type text index id name args source value summary reasoning extras annotations"
-                " citations thinking image_url url file audio input call_id reasoning_content".split()
-            ),
-            inner,
-            max_size=5,
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_FIELDS, inner, max_size=5),
     max_leaves=8,
 )
-_TYPES = (
+_TYPES = one_of(
     "text reasoning thinking reasoning_content image image_url file audio tool_use tool_call"
     " function_call input_json_delta server_tool_use web_search_call mcp_call mcp_tool_use"
     " code_interpreter_call document non_standard executable_code tool_search_call odd"
-).split()
+)
 _BLOCKS = st.builds(
     lambda kind, rest: {**rest, "type": kind},
-    st.sampled_from(_TYPES) | _JSON,
-    st.dictionaries(st.sampled_from("text index id name args source input summary".split()), _JSON),
+    _TYPES | _JSON,
+    st.dictionaries(one_of("text index id name args source input summary"), _JSON),
 )
+_KWARGS = one_of(
+    "reasoning_content reasoning reasoning_details audio refusal function_call tool_outputs"
+    " executed_tools"
+)
+_METADATA = one_of("finish_reason model_name model_provider grounding_metadata status object")
+_PROVIDERS = one_of("openai anthropic google_genai bedrock_converse")
 
 
 @given(
     content=st.lists(_BLOCKS | st.text(max_size=3), max_size=3),
-    kwargs=st.dictionaries(
-        st.sampled_from(
-            "reasoning_content reasoning reasoning_details audio refusal function_call"
-            " tool_outputs executed_tools".split()
-        ),
-        _JSON,
-    ),
-    metadata=st.dictionaries(
-        st.sampled_from(
-            "finish_reason model_name model_provider grounding_metadata status object".split()
-        ),
-        _JSON | st.sampled_from(["openai", "anthropic", "google_genai", "bedrock_converse"]),
-    ),
+    kwargs=st.dictionaries(_KWARGS, _JSON),
+    metadata=st.dictionaries(_METADATA, _JSON | _PROVIDERS),
 )
 def test_no_content_is_an_exception(content: Any, kwargs: Any, metadata: Any) -> None:
     for cls in (AIMessageChunk, AIMessage, HumanMessage):
-        message = cls.model_construct(  # type: ignore[attr-defined]
+        message = cls.model_construct(
             content=content, additional_kwargs=kwargs, response_metadata=metadata
         )
         before = copy.deepcopy(message.__dict__)

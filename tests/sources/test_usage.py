@@ -23,7 +23,9 @@ def usage(tokens_in: int, tokens_out: int, **details: Any) -> Any:
 def used(*usages: Any, final: AIMessage | None = None) -> tuple[int, int, int] | None:
     chunks = [AIMessageChunk(content="a", usage_metadata=u) for u in usages]
     counts = Session().feed(chunks).finish(final)[1].usage
-    return counts and (counts.input_tokens, counts.output_tokens, counts.total_tokens)
+    if counts is None:
+        return None
+    return counts.input_tokens, counts.output_tokens, counts.total_tokens
 
 
 def test_usage_on_the_last_chunk() -> None:

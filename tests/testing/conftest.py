@@ -8,6 +8,7 @@ from typing import Any
 import openai
 import pytest
 from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
 
 from langchain_streamkit.testing import ScriptedProvider
 
@@ -48,7 +49,7 @@ def chat() -> Chat:
     def make(provider: ScriptedProvider, **options: Any) -> ChatOpenAI:
         options = {"max_retries": 0, "stream_usage": True, **options}
         return ChatOpenAI(
-            model="scripted", base_url=provider.base_url, api_key="none", **options
+            model="scripted", base_url=provider.base_url, api_key=SecretStr("none"), **options
         )
 
     return make

@@ -36,12 +36,14 @@ def merged(chunks: Any) -> Any:
 
 
 def post(provider: ScriptedProvider, **body: Any) -> str:
-    request = urllib.request.Request(  # noqa: S310
+    request = urllib.request.Request(
         f"{provider.base_url}/chat/completions",
-        data=json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], **body}).encode(),
+        data=json.dumps(
+            {"model": "m", "messages": [{"role": "user", "content": "hi"}], **body}
+        ).encode(),
         headers={"content-type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=5) as response:
         return str(response.read().decode())
 
 
@@ -157,9 +159,7 @@ def test_sdk_sees_reasoning_as_an_extra_field(sdk: Any) -> None:
         create = sdk(provider).chat.completions.create
         chunks = list(create(model="m", messages=messages, stream=True))
         whole = create(model="m", messages=messages)
-    thoughts = [
-        chunk.choices[0].delta.model_extra.get("reasoning_content", "") for chunk in chunks
-    ]
+    thoughts = [chunk.choices[0].delta.model_extra.get("reasoning_content", "") for chunk in chunks]
     assert "".join(thoughts) == "let me think"
     assert whole.choices[0].message.model_extra["reasoning_content"] == "let me think"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from langchain_streamkit.testing import ToolCall, Turn, scripted_provider
+from langchain_streamkit.testing import Reasoning, ToolCall, Turn, scripted_provider
 
 RICH = Turn(
     "It is sunny.",
@@ -37,7 +37,9 @@ def events_of(sdk: Any, turn: Any) -> list[Any]:
 def test_events_come_in_the_order_of_the_real_api(sdk: Any) -> None:
     events = events_of(
         sdk,
-        Turn(["a", "b"], reasoning=["r"], tool_calls=[ToolCall("f", ["{", "}"]), ToolCall("g", "{}")]),
+        Turn(
+            ["a", "b"], reasoning=["r"], tool_calls=[ToolCall("f", ["{", "}"]), ToolCall("g", "{}")]
+        ),
     )
     call = ["output_item.added", "function_call_arguments.delta"]
     done = ["function_call_arguments.done", "output_item.done"]
@@ -90,8 +92,6 @@ def test_interleaved_calls_keep_their_items_apart(sdk: Any) -> None:
 
 
 def test_text_before_and_after_reasoning_is_two_messages(sdk: Any) -> None:
-    from langchain_streamkit.testing import Reasoning
-
     response = events_of(sdk, ["a", Reasoning("r"), "b"])[-1].response
     assert [item.type for item in response.output] == ["message", "reasoning", "message"]
     assert response.output_text == "ab"
@@ -108,11 +108,13 @@ def test_answer_cut_short_is_an_incomplete_response(sdk: Any, reason: str, detai
 
 
 def test_sdk_stream_helper_accepts_the_stream(sdk: Any) -> None:
-    with scripted_provider([RICH]) as provider:
-        with sdk(provider).responses.stream(model="m", input="hi") as stream:
-            for _ in stream:
-                pass
-            response = stream.get_final_response()
+    with (
+        scripted_provider([RICH]) as provider,
+        sdk(provider).responses.stream(model="m", input="hi") as stream,
+    ):
+        for _ in stream:
+            pass
+        response = stream.get_final_response()
     assert response.output_text == "It is sunny."
     assert response.usage.input_tokens_details.cached_tokens == 8
     assert response.usage.output_tokens_details.reasoning_tokens == 4

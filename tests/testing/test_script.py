@@ -14,7 +14,8 @@ from langchain_streamkit.testing import (
     ToolCall,
     Turn,
 )
-from langchain_streamkit.testing.script import Script, as_turn
+from langchain_streamkit.testing.script import Script
+from langchain_streamkit.testing.turns import as_turn
 
 
 def script(turns: Any, *, cycle: bool = False) -> Script[int]:
@@ -56,7 +57,7 @@ def test_arguments_can_be_split_by_hand_and_need_not_be_json() -> None:
 
 def test_absent_tool_call_id_is_minted_anew_at_each_play() -> None:
     turn = Turn(tool_calls=[ToolCall("f")])
-    ids = {next(turn.pieces())["id"] for _ in range(3)}  # type: ignore[index, call-overload]
+    ids = {next(turn.pieces())["id"] for _ in range(3)}  # type: ignore[index]
     assert len(ids) == 3
 
 
@@ -68,7 +69,7 @@ def test_langchain_tool_call_dict_is_a_tool_call() -> None:
 def test_interleaved_calls_take_turns() -> None:
     calls = [ToolCall("a", ["1", "2"]), ToolCall("b", ["3"])]
     order = [
-        piece["index"]  # type: ignore[index, call-overload]
+        piece["index"]  # type: ignore[index]
         for piece in Turn(tool_calls=calls, interleave=True).pieces()
     ]
     assert order == [0, 1, 0, 1, 0]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from typing import Any
@@ -109,7 +110,9 @@ def test_message_chunks_of_the_script_are_never_changed() -> None:
 
 def test_usage_is_on_the_last_chunk_only() -> None:
     chunks = list(ScriptedModel([RICH]).stream("hi"))
-    assert [chunk.usage_metadata is not None for chunk in chunks[:-1]] == [False] * (len(chunks) - 1)
+    assert [chunk.usage_metadata is not None for chunk in chunks[:-1]] == [False] * (
+        len(chunks) - 1
+    )
     assert chunks[-1].usage_metadata is not None
 
 
@@ -145,7 +148,6 @@ def test_without_chunk_ids_langchain_gives_the_run_id() -> None:
 async def test_async_stream_gives_control_away_before_each_token() -> None:
     model = ScriptedModel([[str(n) for n in range(20)]])
     turns_of_the_other = 0
-    seen: list[int] = []
 
     async def other() -> None:
         nonlocal turns_of_the_other
@@ -154,10 +156,9 @@ async def test_async_stream_gives_control_away_before_each_token() -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    async for _ in model.astream("hi"):
-        seen.append(turns_of_the_other)
+    seen = [turns_of_the_other async for _ in model.astream("hi")][:20]
     task.cancel()
-    assert all(later > earlier for earlier, later in zip(seen[:20], seen[1:20], strict=False))
+    assert all(later > earlier for earlier, later in itertools.pairwise(seen))
 
 
 def test_exception_is_raised_at_its_place_in_a_stream() -> None:
@@ -166,7 +167,7 @@ def test_exception_is_raised_at_its_place_in_a_stream() -> None:
     got: list[Any] = []
     with pytest.raises(ValueError, match="boom") as caught:  # noqa: PT012
         for chunk in model.stream("hi"):
-            got.append(chunk.content)
+            got.append(chunk.content)  # noqa: PERF401 (what came before the error counts)
     assert caught.value is boom
     assert got == ["a", " b"]
 

@@ -23,26 +23,26 @@ class Story:
             fields.setdefault("step_id", "root")
         return cls(seq=self.seq, run_id=self.run_id, ts=1_000_000 + 100 * self.seq, **fields)
 
-    def start(self, name: str = "agent", **fields: Any) -> ev.Event:
+    def start(self, name: str = "agent", **fields: Any) -> Any:
         return self.make(ev.RunStarted, name=name, **fields)
 
-    def finish(self, **fields: Any) -> ev.Event:
+    def finish(self, **fields: Any) -> Any:
         return self.make(ev.RunFinished, usage=USAGE, timing=TIMING, **fields)
 
-    def cancelled(self, reason: str = "user") -> ev.Event:
+    def cancelled(self, reason: str = "user") -> Any:
         return self.make(ev.RunCancelled, reason=reason, usage=USAGE, timing=TIMING)
 
-    def message_start(self, message_id: str = "m1", **fields: Any) -> ev.Event:
+    def message_start(self, message_id: str = "m1", **fields: Any) -> Any:
         return self.make(ev.MessageStarted, message_id=message_id, role="assistant", **fields)
 
-    def message_end(self, message_id: str = "m1", **fields: Any) -> ev.Event:
+    def message_end(self, message_id: str = "m1", **fields: Any) -> Any:
         fields = {"finish_reason": "stop"} | fields
         return self.make(ev.MessageFinished, message_id=message_id, **fields)
 
-    def delta(self, text: str, message_id: str = "m1", **fields: Any) -> ev.Event:
+    def delta(self, text: str, message_id: str = "m1", **fields: Any) -> Any:
         return self.make(ev.TextDelta, message_id=message_id, index=0, text=text, **fields)
 
-    def text(self, *pieces: str, message_id: str = "m1", **fields: Any) -> list[ev.Event]:
+    def text(self, *pieces: str, message_id: str = "m1", **fields: Any) -> list[Any]:
         """One text block."""
         block = {"message_id": message_id, "index": 0, **fields}
         return [
@@ -51,7 +51,7 @@ class Story:
             self.make(ev.TextFinished, text="".join(pieces), **block),
         ]
 
-    def message(self, *pieces: str, message_id: str = "m1", **fields: Any) -> list[ev.Event]:
+    def message(self, *pieces: str, message_id: str = "m1", **fields: Any) -> list[Any]:
         """One message with one text."""
         return [
             self.message_start(message_id, **fields),
@@ -59,7 +59,7 @@ class Story:
             self.message_end(message_id),
         ]
 
-    def tool_call(self, message_id: str, call_id: str, name: str, args: str) -> list[ev.Event]:
+    def tool_call(self, message_id: str, call_id: str, name: str, args: str) -> list[Any]:
         """One tool call block, second in its message."""
         import json
 
@@ -70,7 +70,7 @@ class Story:
             self.make(ev.ToolCallFinished, name=name, args=json.loads(args), **block),
         ]
 
-    def tool(self, call_id: str, name: str, step_id: str, **end: Any) -> list[ev.Event]:
+    def tool(self, call_id: str, name: str, step_id: str, **end: Any) -> list[Any]:
         """One tool run."""
         who = {"tool_call_id": call_id, "step_id": step_id}
         return [
@@ -79,7 +79,7 @@ class Story:
         ]
 
 
-def short_run(*pieces: str, run_id: str = "run-1") -> list[ev.Event]:
+def short_run(*pieces: str, run_id: str = "run-1") -> list[Any]:
     """A whole run of one message."""
     story = Story(run_id)
     return [story.start(), *story.message(*(pieces or ("Hello", " world"))), story.finish()]

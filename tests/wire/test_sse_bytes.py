@@ -1,13 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.events import Event
 from langchain_streamkit.wire.sse import END, encode_event, sse_bytes
 from tests.wire.story import Story, short_run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from langchain_streamkit.events import Event
 
 EVENTS = short_run("Hello", " world")
 
@@ -47,7 +51,7 @@ class FakeAsyncRun:
     async def started(self) -> None:
         pass
 
-    async def batches(self) -> AsyncIterator[list[Event]]:
+    async def batches(self, *, tied: bool = False) -> AsyncIterator[list[Event]]:
         self.opened = True
         for batch in self.made:
             yield batch
@@ -63,11 +67,11 @@ def frames_of(*events: Event) -> bytes:
     return b"".join(map(encode_event, events))
 
 
-def test_an_iterable_of_events_gives_an_iterator_ending_with_the_end_frame():
+def test_an_iterable_of_events_gives_an_iterator_ending_with_the_end_frame() -> None:
     assert list(sse_bytes(EVENTS)) == [b": ok\n\n", *map(encode_event, EVENTS), END]
 
 
-async def test_an_async_iterable_of_events_gives_an_async_iterator():
+async def test_an_async_iterable_of_events_gives_an_async_iterator() -> None:
     async def source() -> AsyncIterator[Event]:
         for event in EVENTS:
             yield event
@@ -77,8 +81,8 @@ async def test_an_async_iterable_of_events_gives_an_async_iterator():
     assert got == [b": ok\n\n", *map(encode_event, EVENTS), END]
 
 
-def test_a_run_gives_one_piece_for_all_that_is_ready():
-    run = FakeRun(EVENTS[:3], EVENTS[3:])
+def test_a_run_gives_one_piece_for_all_that_is_ready() -> None:
+    run: Any = FakeRun(EVENTS[:3], EVENTS[3:])
 
     assert list(sse_bytes(run)) == [
         b": ok\n\n",
@@ -88,8 +92,8 @@ def test_a_run_gives_one_piece_for_all_that_is_ready():
     assert run.cancels == []
 
 
-async def test_an_async_run_gives_one_piece_for_all_that_is_ready():
-    run = FakeAsyncRun(EVENTS[:3], EVENTS[3:])
+async def test_an_async_run_gives_one_piece_for_all_that_is_ready() -> None:
+    run: Any = FakeAsyncRun(EVENTS[:3], EVENTS[3:])
 
     got = [data async for data in sse_bytes(run)]
 
@@ -97,20 +101,20 @@ async def test_an_async_run_gives_one_piece_for_all_that_is_ready():
     assert run.cancels == []
 
 
-def test_the_first_bytes_come_before_the_run_is_touched():
-    run = FakeRun(EVENTS)
+def test_the_first_bytes_come_before_the_run_is_touched() -> None:
+    run: Any = FakeRun(EVENTS)
 
-    stream = sse_bytes(run, retry_ms=500)
+    stream: Any = sse_bytes(run, retry_ms=500)
 
     assert next(stream) == b": ok\n\nretry: 500\n\n"
     assert not run.opened
 
 
-def test_a_stream_without_a_terminal_event_has_no_end_frame():
+def test_a_stream_without_a_terminal_event_has_no_end_frame() -> None:
     assert END not in list(sse_bytes(EVENTS[:-1]))
 
 
-def test_events_of_several_runs_end_with_one_end_frame():
+def test_events_of_several_runs_end_with_one_end_frame() -> None:
     both = [*EVENTS, *short_run(run_id="run-2")]
 
     got = list(sse_bytes(both))
@@ -119,18 +123,18 @@ def test_events_of_several_runs_end_with_one_end_frame():
     assert got[-1] == END
 
 
-def test_a_batch_the_view_does_not_show_gives_no_bytes():
+def test_a_batch_the_view_does_not_show_gives_no_bytes() -> None:
     story = Story()
     hidden = story.message_start("m1", audience="internal")
 
-    got = list(sse_bytes(FakeRun([hidden], [story.finish()])))
+    got = list(sse_bytes(cast("Any", FakeRun([hidden], [story.finish()]))))
 
     assert len(got) == 2
 
 
-def test_closing_early_cancels_the_run_as_disconnect():
-    run = FakeRun(EVENTS[:3], EVENTS[3:])
-    stream = sse_bytes(run)
+def test_closing_early_cancels_the_run_as_disconnect() -> None:
+    run: Any = FakeRun(EVENTS[:3], EVENTS[3:])
+    stream: Any = sse_bytes(run)
     next(stream)
     next(stream)
 
@@ -139,9 +143,9 @@ def test_closing_early_cancels_the_run_as_disconnect():
     assert run.cancels == ["disconnect"]
 
 
-async def test_closing_early_cancels_the_async_run_as_disconnect():
-    run = FakeAsyncRun(EVENTS[:3], EVENTS[3:])
-    stream = sse_bytes(run)
+async def test_closing_early_cancels_the_async_run_as_disconnect() -> None:
+    run: Any = FakeAsyncRun(EVENTS[:3], EVENTS[3:])
+    stream: Any = sse_bytes(run)
     await anext(stream)
     await anext(stream)
 
@@ -150,9 +154,9 @@ async def test_closing_early_cancels_the_async_run_as_disconnect():
     assert run.cancels == ["disconnect"]
 
 
-def test_closing_before_the_first_event_leaves_the_run_unstarted():
-    run = FakeRun(EVENTS)
-    stream = sse_bytes(run)
+def test_closing_before_the_first_event_leaves_the_run_unstarted() -> None:
+    run: Any = FakeRun(EVENTS)
+    stream: Any = sse_bytes(run)
     next(stream)
 
     stream.close()
@@ -161,9 +165,9 @@ def test_closing_before_the_first_event_leaves_the_run_unstarted():
     assert run.cancels == []
 
 
-def test_closing_after_the_terminal_event_cancels_nothing():
-    run = FakeRun(EVENTS)
-    stream = sse_bytes(run)
+def test_closing_after_the_terminal_event_cancels_nothing() -> None:
+    run: Any = FakeRun(EVENTS)
+    stream: Any = sse_bytes(run)
     next(stream)
     next(stream)
 
@@ -172,7 +176,7 @@ def test_closing_after_the_terminal_event_cancels_nothing():
     assert run.cancels == []
 
 
-def test_closing_early_closes_a_generator_of_events():
+def test_closing_early_closes_a_generator_of_events() -> None:
     closed = []
 
     def source() -> Iterator[Event]:
@@ -181,7 +185,7 @@ def test_closing_early_closes_a_generator_of_events():
         finally:
             closed.append(True)
 
-    stream = sse_bytes(source())
+    stream: Any = sse_bytes(source())
     next(stream)
     next(stream)
     stream.close()
@@ -189,7 +193,7 @@ def test_closing_early_closes_a_generator_of_events():
     assert closed
 
 
-async def test_closing_early_closes_an_async_generator_of_events():
+async def test_closing_early_closes_an_async_generator_of_events() -> None:
     closed = []
 
     async def source() -> AsyncIterator[Event]:
@@ -199,7 +203,7 @@ async def test_closing_early_closes_an_async_generator_of_events():
         finally:
             closed.append(True)
 
-    stream = sse_bytes(source())
+    stream: Any = sse_bytes(source())
     await anext(stream)
     await anext(stream)
     await stream.aclose()
@@ -207,11 +211,11 @@ async def test_closing_early_closes_an_async_generator_of_events():
     assert closed
 
 
-def test_what_is_not_iterable_is_refused_at_once():
+def test_what_is_not_iterable_is_refused_at_once() -> None:
     with pytest.raises(StreamUsageError, match=r"not int; write sse_bytes\(astream"):
-        sse_bytes(5)
+        sse_bytes(cast("Any", 5))
 
 
-def test_an_unknown_view_is_refused_at_once():
+def test_an_unknown_view_is_refused_at_once() -> None:
     with pytest.raises(StreamUsageError, match="'chat', 'steps' or 'all'"):
-        sse_bytes(EVENTS, view="everything")
+        sse_bytes(EVENTS, view=cast("Any", "everything"))

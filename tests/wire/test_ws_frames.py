@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.wire.story import short_run
 LIMIT = 1 << 20
 
 
-def test_start_and_cancel_are_read_and_unknown_keys_ignored():
+def test_start_and_cancel_are_read_and_unknown_keys_ignored() -> None:
     start = '{"op":"start","id":"a","input":{"x":[1]},"thread_id":"t","config":{"tags":["x"]}}'
 
     assert parse(start, LIMIT) == Start(id="a", input={"x": [1]}, thread_id="t")
@@ -42,7 +43,9 @@ def test_start_and_cancel_are_read_and_unknown_keys_ignored():
         ('{"op":3,"id":"a"}', "unknown_op", "a"),
     ],
 )  # fmt: skip
-def test_anything_else_is_refused_with_a_code_and_the_id_if_there_is_one(text, code, name):
+def test_anything_else_is_refused_with_a_code_and_the_id_if_there_is_one(
+    text: Any, code: Any, name: Any
+) -> None:
     refused = parse(text, LIMIT)
 
     assert isinstance(refused, Refused)
@@ -53,17 +56,20 @@ def test_anything_else_is_refused_with_a_code_and_the_id_if_there_is_one(text, c
 
 
 @pytest.mark.parametrize("text", ["x" * 101, "\u20ac" * 40])
-def test_a_frame_above_the_limit_is_refused_by_its_bytes(text):
-    assert parse(json.dumps(text, ensure_ascii=False), 100).code == "too_large"
+def test_a_frame_above_the_limit_is_refused_by_its_bytes(text: Any) -> None:
+    refused = parse(json.dumps(text, ensure_ascii=False), 100)
+
+    assert isinstance(refused, Refused)
+    assert refused.code == "too_large"
 
 
-def test_a_frame_at_the_limit_is_read():
+def test_a_frame_at_the_limit_is_read() -> None:
     text = '{"op":"cancel","id":"\u20ac"}'
 
     assert parse(text, len(text.encode())) == Cancel(id="\u20ac")
 
 
-def test_a_batch_is_one_frame_of_whole_events():
+def test_a_batch_is_one_frame_of_whole_events() -> None:
     events = short_run("caf\u00e9\n", "\u2028")
 
     (text,) = pack('a"b', events, LIMIT)
@@ -72,7 +78,7 @@ def test_a_batch_is_one_frame_of_whole_events():
     assert [decode_event(json.dumps(e)) for e in json.loads(text)["events"]] == events
 
 
-def test_a_batch_above_the_limit_is_split_between_events_in_order():
+def test_a_batch_above_the_limit_is_split_between_events_in_order() -> None:
     events = short_run(*(str(n) * 20 for n in range(10)))
 
     texts = list(pack("a", events, 1000))
@@ -83,7 +89,7 @@ def test_a_batch_above_the_limit_is_split_between_events_in_order():
     assert seqs == [event.seq for event in events]
 
 
-def test_one_event_above_the_limit_goes_whole_in_a_frame_of_its_own():
+def test_one_event_above_the_limit_goes_whole_in_a_frame_of_its_own() -> None:
     events = short_run("x" * 2000)
 
     counts = [len(json.loads(text)["events"]) for text in pack("a", events, 1000)]
@@ -92,5 +98,5 @@ def test_one_event_above_the_limit_goes_whole_in_a_frame_of_its_own():
     assert any(len(text) > 2000 for text in pack("a", events, 1000))
 
 
-def test_no_events_give_no_frame():
+def test_no_events_give_no_frame() -> None:
     assert list(pack("a", [], LIMIT)) == []

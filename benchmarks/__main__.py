@@ -1,0 +1,140 @@
+"""The command: measure everything in one run, print the tables beside the targets.
+
+``python -m benchmarks --quick`` takes seconds and shows that it works; its figures are noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks import table
+from benchmarks.imports import PLAIN, USED, import_ms
+from benchmarks.machine import describe
+from benchmarks.measure import Samples, measure, measure_growth
+from benchmarks.memory import measure_sleep
+from benchmarks.profiling import profile
+from benchmarks.routes import FLOOR
+from benchmarks.targets import (
+    Verdict,
+    cost_verdicts,
+    growth_verdicts,
+    import_verdict,
+    memory_verdicts,
+)
+from benchmarks.workloads import WORKLOADS
+
+
+class Sizes(NamedTuple):
+    """How much is measured."""
+
+    tokens: int
+    rounds: int
+    long: int
+    """Tokens of the long answer, and of the run whose reader sleeps."""
+    long_rounds: int
+    imports: int
+
+
+FULL = Sizes(tokens=1000, rounds=15, long=100_000, long_rounds=3, imports=7)
+QUICK = Sizes(tokens=100, rounds=2, long=2000, long_rounds=1, imports=1)
+
+
+class Report(NamedTuple):
+    """Everything that was measured."""
+
+    machine: str
+    sizes: Sizes
+    samples: dict[str, Samples]
+    verdicts: list[Verdict]
+
+    def text(self, *, as_markdown: bool) -> str:
+        show = table.markdown if as_markdown else table.plain
+        how = f"Medians of {self.sizes.rounds} rounds of {self.sizes.tokens:,} tokens, in turns."
+        tables = [show(table.costs(self.samples)), show(table.promises(self.verdicts))]
+        return "\n\n".join([*tables, f"{self.machine}. {how}"])
+
+    def to_dict(self) -> dict[str, Any]:
+        costs = {
+            name: {
+                route: {
+                    "us_per_token": taken.per_token(route),
+                    "x_floor": taken.ratio(route, FLOOR),
+                    "rounds": rounds,
+                }
+                for route, rounds in taken.by_route.items()
+            }
+            for name, taken in self.samples.items()
+        }
+        targets = [{**one._asdict(), "met": one.met} for one in self.verdicts]
+        sizes = self.sizes._asdict()
+        return {"machine": self.machine, "sizes": sizes, "costs": costs, "targets": targets}
+
+
+def measure_all(sizes: Sizes) -> Report:
+    """Measure everything; takes minutes at full size."""
+    machine = describe()
+    samples = measure(sizes.tokens, sizes.rounds, tell=_tell)
+    growths = measure_growth(sizes.tokens, sizes.long, sizes.long_rounds, tell=_tell)
+    _tell("a reader that sleeps")
+    sleep = measure_sleep(sizes.long)
+    _tell("imports")
+    verdicts = [
+        *cost_verdicts(samples),
+        *growth_verdicts(growths, sizes.tokens, sizes.long),
+        *memory_verdicts(sleep),
+        *[import_verdict(one, import_ms(one, sizes.imports)) for one in (PLAIN, USED)],
+    ]
+    return Report(machine, sizes, samples, verdicts)
+
+
+def costs_of(names: Sequence[str], sizes: Sizes) -> Report:
+    """Measure only what a token costs in these workloads, as one does while making it cheaper."""
+    samples = measure(sizes.tokens, sizes.rounds, names, tell=_tell)
+    return Report(describe(), sizes, samples, [*cost_verdicts(samples)])
+
+
+def _tell(progress: str) -> None:
+    print(progress, file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--tokens", type=int, help="of a run (1000)")
+    parser.add_argument("--rounds", type=int, help="in which every route has its turn (15)")
+    parser.add_argument("--quick", action="store_true", help="small sizes: does it work?")
+    parser.add_argument("--markdown", action="store_true", help="tables for the README")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--only", nargs="+", choices=WORKLOADS, help="only the costs of these workloads"
+    )
+    parser.add_argument("--profile", choices=WORKLOADS, help="only show where our time goes")
+    options = parser.parse_args(arguments)
+    _send_no_traces()
+
+    sizes = QUICK if options.quick else FULL
+    sizes = sizes._replace(
+        tokens=options.tokens or sizes.tokens, rounds=options.rounds or sizes.rounds
+    )
+    if options.profile:
+        print(profile(options.profile, sizes.tokens))
+        return
+    report = costs_of(options.only, sizes) if options.only else measure_all(sizes)
+    print(report.text(as_markdown=options.markdown))
+    if options.json:
+        options.json.write_text(json.dumps(report.to_dict(), indent=2))
+
+
+def _send_no_traces() -> None:
+    """A developer's own settings would add LangSmith's tracer to every route."""
+    for name in [name for name in os.environ if name.startswith(("LANGCHAIN_", "LANGSMITH_"))]:
+        del os.environ[name]
+
+
+if __name__ == "__main__":
+    main()

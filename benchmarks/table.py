@@ -1,0 +1,76 @@
+"""The figures as tables, for a terminal or for the README."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks.routes import FLOOR, LIMIT, OURS, OURS_ALL, ROUTES, V2, V3
+from benchmarks.workloads import WORKLOADS
+
+if TYPE_CHECKING:
+    from benchmarks.measure import Samples
+    from benchmarks.targets import Verdict
+
+_LABELS = {
+    FLOOR: "its own astream, thrown away (floor)",
+    LIMIT: "ainvoke, streaming forced, nothing delivered (limit)",
+    V2: "astream_events v2, thrown away",
+    V3: "astream_events v3, thrown away",
+    OURS: "ours, events to SSE bytes",
+    OURS_ALL: "ours, every event (view all)",
+}
+
+
+class Table(NamedTuple):
+    """Rows of text; the first column is words, the others are figures."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def costs(samples: Mapping[str, Samples]) -> Table:
+    """CPU microseconds per token, and as a multiple of the floor."""
+    names = list(samples)
+    header = ["CPU us per token (x floor)", *(f"{name} {WORKLOADS[name][0]}" for name in names)]
+    rows = [[_LABELS[route], *(_cost(samples[name], route) for name in names)] for route in ROUTES]
+    return Table(header, rows)
+
+
+def _cost(taken: Samples, route: str) -> str:
+    if route not in taken.by_route:
+        return "-"
+    return f"{taken.per_token(route):.1f} ({taken.ratio(route, FLOOR):.2f})"
+
+
+def promises(verdicts: Iterable[Verdict]) -> Table:
+    rows = [
+        [
+            one.what,
+            f"{one.measured:.2f}{one.unit}",
+            f"{one.at_most:g}{one.unit}",
+            "ok" if one.met else "MISSED",
+        ]
+        for one in verdicts
+    ]
+    return Table(["target", "measured", "at most", ""], rows)
+
+
+def plain(table: Table) -> str:
+    """Aligned columns."""
+    lines = [table.header, *table.rows]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(table.header))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if n == 0 else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def markdown(table: Table) -> str:
+    """A GitHub table."""
+    ruler = ["---", *["---:"] * (len(table.header) - 1)]
+    lines = [[cell.replace("|", r"\|") for cell in line] for line in (table.header, *table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], ruler, *lines[1:]])

@@ -1,0 +1,62 @@
+"""What the project promises, beside what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks.routes import FLOOR, LIMIT, OURS, V2, V3
+
+if TYPE_CHECKING:
+    from benchmarks.measure import Growth, Samples
+    from benchmarks.memory import Sleep
+
+_RATIOS: dict[str, dict[str, float]] = {
+    "W1": {FLOOR: 1.15},
+    "W2": {FLOOR: 0.35},
+    "W3": {FLOOR: 0.85, LIMIT: 1.15, V2: 0.55, V3: 0.45},
+    "W4": {FLOOR: 0.85, LIMIT: 1.15, V2: 0.55, V3: 0.45},
+}
+"""The most that ours may cost, as a multiple of another route."""
+_GROWTH = 1.15
+"""A token of a long answer may cost as much as one of a short one; what LangChain itself grows by
+is taken off first, and the rest of the tolerance is the noise of such long samples."""
+_IMPORT_MS = 50.0
+_MEMORY_MB = 4.0
+
+
+class Verdict(NamedTuple):
+    """One promise: what was measured, and the most it may be."""
+
+    what: str
+    measured: float
+    at_most: float
+    unit: str
+
+    @property
+    def met(self) -> bool:
+        return self.measured <= self.at_most
+
+
+def cost_verdicts(samples: Mapping[str, Samples]) -> Iterator[Verdict]:
+    for name, taken in samples.items():
+        for base, most in _RATIOS[name].items():
+            yield Verdict(f"{name} ours / {base}", taken.ratio(OURS, base), most, "x")
+
+
+def growth_verdicts(growths: Mapping[str, Growth], short: int, long: int) -> Iterator[Verdict]:
+    for name, growth in growths.items():
+        what = f"{name} a token of {long:,} / of {short:,}, over the floor's own {growth.floor:.2f}"
+        yield Verdict(what, growth.beyond_floor, _GROWTH, "x")
+
+
+def import_verdict(statement: str, milliseconds: float) -> Verdict:
+    what = f"{statement}, after langchain_core.callbacks"
+    return Verdict(what, milliseconds, _IMPORT_MS, " ms")
+
+
+def memory_verdicts(sleep: Sleep) -> Iterator[Verdict]:
+    what = f"sleeping reader, {sleep.tokens:,} tokens of 4 branches: held"
+    yield Verdict(what, sleep.extra_bytes / 1e6, _MEMORY_MB, " MB")
+    lost = 0.0 if sleep.text_arrived else 1.0
+    yield Verdict("sleeping reader: text lost", lost, 0.0, "")

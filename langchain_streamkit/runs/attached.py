@@ -1,0 +1,110 @@
+"""A root run that is watched from outside: someone else calls the runnable, callbacks tell us.
+
+Guarantees: one legal stream per root; it ends with the root's own end callback (or when whoever
+made the call says how it ended); nothing here stops or breaks the user's run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from langchain_streamkit.failures import LOGGER, log_failure
+from langchain_streamkit.runs.sequencer import Sequencer
+from langchain_streamkit.snapshot import RunSnapshot
+from langchain_streamkit.sources.callbacks import StopRun
+from langchain_streamkit.sources.normaliser import Normaliser
+from langchain_streamkit.sources.tap import RunTap, now_ms
+from langchain_streamkit.values import to_plain
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.outlets import Outlets
+    from langchain_streamkit.runs.plan import Options
+    from langchain_streamkit.sinks.base import Sink
+
+
+class AttachedRun:
+    """One root's tap, sequencer and snapshot; events go to ``outlets``."""
+
+    def __init__(
+        self,
+        root: UUID,
+        outlets: Outlets,
+        options: Options,
+        on_end: OnEnd | None,
+        *,
+        graph: bool = False,
+        thread_id: str | None = None,
+    ) -> None:
+        self.root = root
+        self.snapshot = RunSnapshot()
+        self.normaliser = Normaliser(
+            root,
+            graph=graph,
+            streaming=options.streaming,
+            steps=options.steps,
+            show_subagents=options.show_subagents,
+            thread_id=thread_id,
+        )
+        self.sequencer = Sequencer(
+            self.normaliser,
+            self.snapshot,
+            outlets,
+            keep=options.keep,
+            max_unread=options.max_unread,
+            on_overflow=_nothing,
+            on_transform_error=_nothing,
+        )
+        self.sequencer.no_reader()
+        self.tap = RunTap(root, self.sequencer.push, self.sequencer.report, options.capture)
+        self._on_end = on_end
+
+    def begin(self, name: str, metadata: dict[str, Any], user: str | None = None) -> None:
+        """Emit run.started."""
+        plain: Any = to_plain(metadata)
+        self.sequencer.begin(now_ms(), name, user, plain)
+
+    def sink_failed(self, sink: Sink) -> None:
+        """Tell the readers that are left that ``sink`` gets no more events."""
+        if not self.sequencer.ended:
+            text = f"{type(sink).__name__} failed and gets no more events; the log has the details"
+            self.tap.note(self.root, "sink_failed", text)
+
+    def conclude(self, output: object, error: BaseException | None) -> asyncio.Future[Any] | None:
+        """Make the terminal event, once; returns what an async ``on_end`` still has to do."""
+        plain = None if error is not None else to_plain(output)
+
+        def end(normaliser: Normaliser) -> None:
+            if error is None:
+                normaliser.finish(now_ms(), plain)
+            elif isinstance(
+                error, asyncio.CancelledError | StopRun | GeneratorExit | KeyboardInterrupt
+            ):
+                normaliser.cancel(now_ms(), "user")
+            else:
+                info = normaliser.fail(now_ms(), error)
+                log_failure(error, info, normaliser.run_id, normaliser.thread_id)
+
+        if not self.sequencer.conclude(end):
+            return None
+        return self._call_on_end()
+
+    def _call_on_end(self) -> asyncio.Future[Any] | None:
+        if self._on_end is None:
+            return None
+        try:
+            answer = self._on_end(self.snapshot)
+            if not inspect.isawaitable(answer):
+                return None
+            return asyncio.ensure_future(answer)
+        except Exception as exc:  # noqa: BLE001 -- the user's run must not see it
+            LOGGER.error("on_end failed after run %s", self.root, exc_info=exc)
+            return None
+
+
+def _nothing(*_: object) -> None:
+    """An attached run has no reader to overflow and no map() to fail."""

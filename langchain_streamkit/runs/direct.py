@@ -1,0 +1,98 @@
+"""A bare model's stream, read in the reader's own task: no task, queue or hop between them.
+
+For readers that live and die with the run (``sse_bytes``). Guarantees the same events, stop and
+ending as the run in a task of its own: a stop from elsewhere interrupts the reader's await without
+cancelling the reader; the provider's connection is closed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from langchain_streamkit.runs.drive import Answer, as_agen
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from langchain_streamkit.events import Event
+    from langchain_streamkit.runs.core import RunCore
+
+
+class DirectReader:
+    """Drives the model's stream whenever the reader asks; ``tail`` runs after the terminal event."""
+
+    def __init__(self, core: RunCore, tail: Callable[[], Awaitable[None]]) -> None:
+        plan = core.plan
+        self._core = core
+        self._tail = tail
+        self._answer = Answer(core)
+        stream = plan.runnable.astream(plan.input, plan.config, **plan.kwargs)
+        self._stream = as_agen(stream)
+        self._reading: asyncio.Task[Any] | None = None
+        self._interrupted = False
+        self._closing: asyncio.Task[None] | None = None
+
+    async def next_batch(self) -> list[Event]:
+        """The events of the next chunk; empty after the terminal event."""
+        core = self._core
+        sequencer = core.sequencer
+        self._reading = asyncio.current_task()
+        try:
+            while True:
+                if sequencer.has_more and (events := sequencer.take()):
+                    return events
+                if sequencer.ended:
+                    return []
+                if core.stopping:
+                    await self._close()
+                    continue
+                try:
+                    chunk = await self._stream.__anext__()
+                except StopAsyncIteration:
+                    await self._finish()
+                except BaseException as exc:  # noqa: BLE001 -- becomes the terminal event
+                    await self._failed(exc)
+                else:
+                    token = self._answer.add(chunk)
+                    if token is not None:
+                        event = sequencer.express(token)
+                        if event is not None:
+                            return [event]
+                        sequencer.push(token)
+        finally:
+            self._reading = None
+
+    def stop(self) -> None:
+        """Interrupt the reader's await, or close the stream while the reader is elsewhere."""
+        if self._reading is not None:
+            if self._reading is not asyncio.current_task():
+                self._interrupted = True
+                self._reading.cancel()
+        elif self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+
+    async def _finish(self) -> None:
+        try:
+            result, error = self._answer.end(), None
+        except Exception as exc:  # noqa: BLE001 -- chunks that do not merge fail the run
+            result, error = None, exc
+        self._core.conclude(result, error)
+        await self._tail()
+
+    async def _failed(self, error: BaseException) -> None:
+        ours = False
+        if isinstance(error, asyncio.CancelledError) and self._interrupted:
+            # The same bookkeeping as asyncio.timeout: our cancel is taken back, another is not.
+            self._interrupted = False
+            ours = self._reading is None or self._reading.uncancel() == 0
+        await self._stream.aclose()
+        self._core.conclude(None, error)
+        await self._tail()
+        if not ours and not isinstance(error, Exception):
+            raise error
+
+    async def _close(self) -> None:
+        await self._stream.aclose()
+        self._core.conclude(None, asyncio.CancelledError())
+        await self._tail()

@@ -1,0 +1,159 @@
+"""``python -m langchain_streamkit.serve.demo``: an agent with two tools, and a page to talk to it.
+
+With ``OPENAI_API_KEY`` set (``OPENAI_BASE_URL`` and ``OPENAI_MODEL`` too, if wanted) the agent
+speaks to the real provider. Without, the demo starts a scripted server of the OpenAI protocol and
+the same client speaks to that. Either way each run is also shown in this terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from langchain_core.language_models import BaseChatModel
+
+    from langchain_streamkit.serve.live_runs import LiveRuns
+
+DEFAULT_MODEL = "gpt-4.1-mini"
+_NEEDED = {"langchain_openai": "openai", "starlette": "serve", "uvicorn": "serve"}
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class Provider(NamedTuple):
+    """The model the agent speaks to, and how to name it."""
+
+    model: BaseChatModel
+    kind: str
+    name: str
+    where: str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C; the exit code is 1 when it cannot."""
+    options = _options(arguments)
+    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        extras = ",".join(sorted({_NEEDED[name] for name in missing}))
+        print(
+            f"The demo needs {' and '.join(missing)}. Install what is missing with:\n"
+            f'    pip install "langchain-streamkit[{extras}]"',
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        listener = socket.create_server(
+            (options.host, options.port),
+            family=socket.AF_INET6 if ":" in options.host else socket.AF_INET,
+        )
+    except OSError as exc:
+        print(
+            f"Port {options.port} of {options.host} cannot be used ({exc.strerror}). Choose "
+            f"another:\n    python -m langchain_streamkit.serve.demo --port {options.port + 1}",
+            file=sys.stderr,
+        )
+        return 1
+    with listener, _provider() as provider:
+        _greet(options.host, listener.getsockname()[1], provider)
+        _serve(listener, options.host, provider)
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m langchain_streamkit.serve.demo",
+        description="Serve an agent with two tools, and a page to talk to it.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8000, help="port, 0 for a free one (%(default)s)"
+    )
+    return parser.parse_args(arguments)
+
+
+@contextlib.contextmanager
+def _provider() -> Iterator[Provider]:
+    """The real provider where there is a key, else a scripted one that lives as long as we do."""
+    from langchain_openai import ChatOpenAI
+    from openai import DefaultAsyncHttpxClient
+
+    if os.environ.get("OPENAI_API_KEY"):
+        name = os.environ.get("OPENAI_MODEL") or DEFAULT_MODEL
+        where = os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+        # stream_usage: with another base URL it would be off, and there would be no token counts.
+        yield Provider(ChatOpenAI(model=name, stream_usage=True), "openai", name, where)
+        return
+
+    from langchain_streamkit.serve.demo_script import answer
+    from langchain_streamkit.testing import scripted_provider
+
+    with scripted_provider(answer) as scripted:
+        options: dict[str, Any] = {
+            "model": "scripted",
+            "base_url": scripted.base_url,
+            "api_key": "none",
+            "stream_usage": True,
+            # It is on this machine, whatever proxy the environment names.
+            "http_async_client": DefaultAsyncHttpxClient(trust_env=False),
+        }
+        yield Provider(ChatOpenAI(**options), "scripted", "scripted", scripted.base_url)
+
+
+def _greet(host: str, port: int, provider: Provider) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    scripted = provider.kind == "scripted"
+    print("langchain-streamkit demo")
+    print(f"  page      http://{shown}:{port}")
+    print(
+        f"  provider  scripted, at {provider.where} (set OPENAI_API_KEY to use the real one)"
+        if scripted
+        else f"  provider  {provider.name}, at {provider.where}"
+    )
+    if host not in _LOOPBACK and not scripted:
+        print("  caution   whoever can reach this address can spend your API key")
+    print("  stop      Ctrl-C", flush=True)
+
+
+def _serve(listener: socket.socket, host: str, provider: Provider) -> None:
+    import uvicorn
+
+    from langchain_streamkit.serve.app import LOCAL_HOSTS, create_app
+    from langchain_streamkit.serve.demo_agent import demo_agent
+    from langchain_streamkit.serve.live_runs import LiveRuns
+    from langchain_streamkit.sinks.console import ConsoleSink
+
+    live = LiveRuns(demo_agent(provider.model), sinks=[ConsoleSink()])
+    app = create_app(
+        live,
+        about={"provider": provider.kind, "model": provider.name},
+        hosts=LOCAL_HOSTS if host in _LOOPBACK else ["*"],
+    )
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    server = stopping_runs(live)(config)
+    with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn when all is closed
+        server.run(sockets=[listener])
+
+
+def stopping_runs(live: LiveRuns) -> type[Any]:
+    """The ``uvicorn.Server`` that first ends the open runs, which its clients get to see.
+
+    Otherwise it would wait for their responses, as long as these take.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await live.cancel_all("shutdown")
+            await super().shutdown(sockets)
+
+    return Server
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+// What the user reads: questions, and answers that grow with their events.
+
+import { Follower, brief, el, seconds } from "./dom.js";
+
+const ENDS = {
+  "run.finished": () => ["done", "finished"],
+  "run.interrupted": () => ["paused", "paused: it waits for an answer"],
+  "run.failed": (event) => ["failed", `failed: ${event.error.message}`],
+  "run.cancelled": (event) => ["stopped", event.reason === "user" ? "stopped" : `stopped (${event.reason})`],
+};
+
+export class Conversation {
+  #log;
+  #welcome;
+  #follower;
+
+  constructor(log, welcome) {
+    this.#log = log;
+    this.#welcome = welcome;
+    this.#follower = new Follower(log);
+  }
+
+  clear() {
+    this.#log.replaceChildren(this.#welcome);
+    this.#welcome.hidden = false;
+  }
+
+  /** Show a question; gives the answer to be fed with the run's events. */
+  ask(text) {
+    this.#welcome.hidden = true;
+    const question = el("article", "turn user");
+    question.append(el("h3", "unseen", "You"), el("div", "text", text));
+    const element = el("article", "turn assistant");
+    this.#log.append(question, element);
+    this.#follower.toEnd();
+    return new Answer(element, () => this.#follower.grew());
+  }
+}
+
+/** One run in the conversation. */
+class Answer {
+  #element;
+  #footer = el("footer", "facts");
+  #grew;
+  #messages = new Map();
+  #blocks = new Map();
+  #cards = []; // newest last; a tool_call_id may repeat
+  #running = new Map(); // tool runs by step_id
+
+  constructor(element, grew) {
+    this.#element = element;
+    this.#grew = grew;
+    element.dataset.status = "running";
+    element.setAttribute("aria-busy", "true");
+    element.append(el("h3", "unseen", "Assistant"), this.#waiting(), this.#footer);
+  }
+
+  #waiting() {
+    const dots = el("div", "dots");
+    dots.setAttribute("aria-label", "waiting for the first token");
+    dots.append(el("i"), el("i"), el("i"));
+    return dots;
+  }
+
+  feed(event) {
+    const key = `${event.message_id} ${event.index}`;
+    switch (event.type) {
+      case "message.started":
+        if (event.audience !== "internal") this.#message(event);
+        break;
+      case "text.started":
+        this.#block(key, event, el("div", "text"));
+        break;
+      case "reasoning.started": {
+        const thinking = el("details", "thinking");
+        const text = el("div", "text");
+        thinking.append(el("summary", "", "Thinking"), text);
+        this.#block(key, event, thinking, text);
+        break;
+      }
+      case "text.delta":
+      case "reasoning.delta":
+        this.#blocks.get(key)?.append(event.text);
+        break;
+      case "tool_call.started":
+        this.#card(key, event);
+        break;
+      case "tool_call.delta":
+        this.#blocks.get(key)?.append(event.args);
+        break;
+      case "tool_call.finished":
+        this.#called(key, event);
+        break;
+      case "content.added":
+        this.#block(key, event, el("div", "other", `[${event.block?.type ?? "content"}]`));
+        break;
+      case "message.aborted":
+      case "message.retracted":
+        this.#messages.get(event.message_id)?.classList.add("dropped");
+        break;
+      case "tool.started":
+        this.#toolStarted(event);
+        break;
+      case "tool.progress":
+        this.#toolSays(event, brief(event.data));
+        break;
+      case "tool.finished":
+        this.#toolEnded(event, event.outcome ?? "ok", event.content ?? brief(event.output ?? ""));
+        break;
+      case "tool.failed":
+        this.#toolEnded(event, "failed", event.error.message);
+        break;
+      case "interrupt.requested":
+        this.#note(`Waits for an answer: ${brief(event.payload)}`);
+        break;
+      default:
+        if (event.type in ENDS) this.#end(...ENDS[event.type](event), event);
+    }
+    this.#grew();
+  }
+
+  /** The run is over for this page without its last event. */
+  broke(text) {
+    this.#end("failed", text);
+    this.#grew();
+  }
+
+  /** Figures so far, under the answer. */
+  tell(text) {
+    this.#footer.replaceChildren(el("span", "", text));
+  }
+
+  #message(event) {
+    const message = el("section", "message");
+    this.#messages.set(event.message_id, message);
+    this.#footer.before(message);
+  }
+
+  #block(key, event, element, grows = element) {
+    const message = this.#messages.get(event.message_id);
+    if (!message) return; // an internal message
+    this.#element.querySelector(".dots")?.remove();
+    message.append(element);
+    const text = document.createTextNode("");
+    if (grows.childNodes.length === 0) grows.append(text);
+    this.#blocks.set(key, { append: (piece) => text.appendData(piece) });
+  }
+
+  #card(key, event) {
+    const element = el("div", "tool");
+    element.dataset.state = "called";
+    const head = el("div", "call");
+    const args = el("code", "args");
+    head.append(el("span", "state"), el("span", "name", event.name), args);
+    element.append(head, el("div", "result"));
+    this.#block(key, event, element, args);
+    this.#cards.push({ id: event.tool_call_id, element, args });
+  }
+
+  #called(key, event) {
+    this.#blocks.delete(key);
+    const card = this.#cardOf(event.tool_call_id);
+    if (!card) return;
+    if (event.args) card.args.textContent = said(event.args);
+    if (event.invalid) this.#settle(card.element, "failed", event.invalid.error);
+  }
+
+  #cardOf(id) {
+    return this.#cards.findLast((card) => card.id === id);
+  }
+
+  #toolStarted(event) {
+    const card = this.#cardOf(event.tool_call_id);
+    if (!card) return;
+    card.element.dataset.state = "running";
+    this.#running.set(event.step_id, { element: card.element, since: event.ts });
+  }
+
+  #toolSays(event, text) {
+    const run = this.#running.get(event.step_id);
+    if (run) run.element.querySelector(".result").textContent = text;
+  }
+
+  #toolEnded(event, state, text) {
+    const run = this.#running.get(event.step_id);
+    if (!run) return;
+    this.#running.delete(event.step_id);
+    this.#settle(run.element, state, text, event.ts - run.since);
+  }
+
+  #settle(element, state, text, ms) {
+    element.dataset.state = state;
+    element.querySelector(".result").textContent = text;
+    if (ms !== undefined) element.querySelector(".call").append(el("span", "took", seconds(ms)));
+  }
+
+  #note(text) {
+    this.#footer.before(el("p", "note", text));
+  }
+
+  #end(status, text, event) {
+    this.#element.dataset.status = status;
+    this.#element.removeAttribute("aria-busy");
+    this.#element.querySelector(".dots")?.remove();
+    for (const { element } of this.#cards) {
+      if (["called", "running"].includes(element.dataset.state)) element.dataset.state = "cancelled";
+    }
+    if (status !== "done") this.#note(text);
+    if (event) this.#footer.replaceChildren(...facts(event).map((fact) => el("span", "", fact)));
+  }
+}
+
+/** Arguments as one would write the call. */
+const said = (args) =>
+  Object.entries(args).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(", ");
+
+function facts({ timing, usage }) {
+  const all = [seconds(timing.duration_ms)];
+  if (timing.first_token_ms !== undefined) all.push(`first token ${seconds(timing.first_token_ms)}`);
+  if (usage.total_tokens) all.push(`${usage.input_tokens} in + ${usage.output_tokens} out tokens`);
+  if (timing.tokens_per_second) all.push(`${timing.tokens_per_second.toFixed(0)} tokens/s`);
+  return all;
+}

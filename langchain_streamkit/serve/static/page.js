@@ -1,0 +1,200 @@
+// The page: sends a question, feeds the answer and the list with the run's events, stops the run.
+
+import { Conversation } from "./conversation.js";
+import { seconds } from "./dom.js";
+import { EventList } from "./events.js";
+import { eventsOf } from "./sse.js";
+
+const IDEAS = [
+  "What is the weather in Paris and Oslo, and what is 12 * 34?",
+  "What is 17 ** 5 / 3?",
+  "What is 1 / 0?",
+  "Count to 300",
+];
+const ONLY_SCRIPTED = ["Fail in the middle of the answer"];
+const FIRST = new Set(["text.delta", "reasoning.delta", "tool_call.started", "tool_call.delta"]);
+
+const $ = (id) => document.getElementById(id);
+const conversation = new Conversation($("log"), $("welcome"));
+const list = new EventList($("events"), $("count"), $("deltas"));
+
+let threadId;
+let current = null; // {runId, abort, stopping} of the run that is being read
+
+async function run(text) {
+  const answer = conversation.ask(text);
+  const mine = { abort: new AbortController() };
+  current = mine;
+  list.clear();
+  figures({});
+  busy(true);
+  const clock = new Clock();
+  try {
+    const response = await fetch("/runs", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ input: text, thread_id: threadId }),
+      signal: mine.abort.signal,
+    });
+    if (!response.ok) throw new Error(await refusal(response));
+    for await (const event of eventsOf(response)) {
+      if (current !== mine) return; // the conversation was left
+      if (event.type === "run.started") {
+        mine.runId = event.run_id;
+        threadId = event.thread_id;
+        if (mine.stopping) stop();
+      }
+      clock.see(event);
+      answer.feed(event);
+      list.add(event);
+    }
+  } catch (error) {
+    if (current !== mine) return;
+    const stopped = error.name === "AbortError";
+    answer.broke(stopped ? "stopped" : `The stream broke: ${error.message}`);
+    status(stopped ? "stopped" : "failed");
+  } finally {
+    clock.stop();
+    if (current === mine) {
+      current = null;
+      busy(false);
+    }
+  }
+}
+
+/** Stop the run at its source; its last event then says so. */
+async function stop() {
+  const stopped = current;
+  if (!stopped) return;
+  stopped.stopping = true;
+  $("stop").disabled = true;
+  if (!stopped.runId) return; // asked again when the run has a name
+  try {
+    const response = await fetch(`/runs/${encodeURIComponent(stopped.runId)}/cancel`, { method: "POST" });
+    if (!response.ok && response.status !== 404) throw new Error(await refusal(response));
+  } catch {
+    stopped.abort.abort(); // leaving cancels it, too
+  }
+}
+
+async function refusal(response) {
+  try {
+    return (await response.json()).error.message;
+  } catch {
+    return `the server answered ${response.status}`;
+  }
+}
+
+/** The figures of the run: by the server's clock, and in between by this one. */
+class Clock {
+  #begin = performance.now();
+  #startedAt;
+  #first = false;
+  #timer = setInterval(() => this.#tick(), 100);
+
+  #tick() {
+    $("duration").textContent = seconds(performance.now() - this.#begin);
+  }
+
+  see(event) {
+    if (event.type === "run.started") {
+      this.#startedAt = event.ts;
+      status("running");
+    } else if (!this.#first && FIRST.has(event.type)) {
+      this.#first = true;
+      $("first-token").textContent = seconds(event.ts - this.#startedAt);
+    } else if (event.timing) {
+      this.stop();
+      figures(event);
+      status({ "run.finished": "done", "run.failed": "failed", "run.cancelled": "stopped" }[event.type] ?? "paused");
+    }
+  }
+
+  stop() {
+    clearInterval(this.#timer);
+  }
+}
+
+function figures({ timing, usage }) {
+  const first = timing?.first_token_ms;
+  $("first-token").textContent = first === undefined ? "–" : seconds(first);
+  $("duration").textContent = timing ? seconds(timing.duration_ms) : "–";
+  $("tokens").textContent = usage?.total_tokens ? `${usage.input_tokens} + ${usage.output_tokens}` : "–";
+  $("tokens").title = usage?.total_tokens ? "input + output" : "";
+}
+
+function status(text) {
+  $("status").textContent = text;
+  $("status").dataset.status = text;
+}
+
+function busy(is) {
+  $("send").hidden = is;
+  $("stop").hidden = !is;
+  $("stop").disabled = false;
+  if (is) status("waiting");
+  else $("input").focus();
+}
+
+function fit() {
+  const input = $("input");
+  input.style.height = "auto";
+  input.style.height = `${Math.min(input.scrollHeight, 180)}px`;
+}
+
+function send(text) {
+  if (current || !text.trim()) return;
+  $("input").value = "";
+  fit();
+  run(text.trim());
+}
+
+function offer(ideas) {
+  $("ideas").replaceChildren(...ideas.map((idea) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = idea;
+    button.addEventListener("click", () => send(idea));
+    return button;
+  }));
+}
+
+$("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  send($("input").value);
+});
+$("input").addEventListener("input", fit);
+$("input").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    send($("input").value);
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") stop();
+});
+$("stop").addEventListener("click", stop);
+$("fresh").addEventListener("click", () => {
+  const left = current;
+  current = null;
+  left?.abort.abort(); // leaving a run stops it
+  busy(false);
+  threadId = undefined;
+  conversation.clear();
+  list.clear();
+  figures({});
+  status("idle");
+  $("input").focus();
+});
+
+offer(IDEAS);
+const about = await fetch("/healthz").then((response) => response.json()).catch(() => ({}));
+if (about.provider) {
+  const scripted = about.provider === "scripted";
+  $("provider").textContent = scripted ? "scripted provider" : about.model;
+  $("provider").title = scripted
+    ? "No OPENAI_API_KEY: a scripted server speaks the OpenAI protocol"
+    : `Model ${about.model}`;
+  $("provider").hidden = false;
+  if (scripted) offer([...IDEAS, ...ONLY_SCRIPTED]);
+}

@@ -1,0 +1,181 @@
+"""Facts about the benchmark harness: what it measures is what it says. No test reads a clock."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import Report, Sizes, main
+from benchmarks.imports import PLAIN, import_ms
+from benchmarks.machine import describe
+from benchmarks.measure import Growth, Samples, measure, measure_growth
+from benchmarks.memory import Sleep, measure_sleep
+from benchmarks.routes import OURS, ROUTES, V3, routes_for
+from benchmarks.table import costs, markdown, plain, promises
+from benchmarks.targets import (
+    Verdict,
+    cost_verdicts,
+    growth_verdicts,
+    import_verdict,
+    memory_verdicts,
+)
+from benchmarks.workloads import BRANCHES, WORKLOADS, answer_text
+from langchain_streamkit import astream, check_stream
+
+TOKENS = 8
+
+
+def silent(progress: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def samples() -> dict[str, Samples]:
+    return measure(TOKENS, 2, tell=silent)
+
+
+@pytest.fixture(scope="module")
+def report(samples: dict[str, Samples]) -> Report:
+    sizes = Sizes(tokens=TOKENS, rounds=2, long=16, long_rounds=1, imports=1)
+    verdicts = [
+        *cost_verdicts(samples),
+        *growth_verdicts({"W1": Growth(1.0, 1.0)}, TOKENS, 16),
+        *memory_verdicts(Sleep(16, 1_000_000, text_arrived=True)),
+        import_verdict(PLAIN, 10.0),
+    ]
+    return Report(describe(), sizes, samples, verdicts)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+async def test_workload_says_every_answer_in_as_many_deltas_as_tokens(name: str) -> None:
+    work = WORKLOADS[name][1](TOKENS)
+    events = [event async for event in astream(work.runnable, work.input)]
+    assert check_stream(events) == []
+    deltas = [event for event in events if event.type == "text.delta"]
+    texts: dict[str, str] = {}
+    for delta in deltas:
+        texts[delta.message_id] = texts.get(delta.message_id, "") + delta.text
+    answers = [text for text in texts.values() if text in work.answers]
+    assert sorted(answers) == sorted(work.answers)
+    said = sum(delta.text in answer_text(TOKENS) for delta in deltas)
+    assert said == TOKENS
+
+
+async def test_agent_workload_has_one_tool_round() -> None:
+    work = WORKLOADS["W3"][1](TOKENS)
+    events = [event async for event in astream(work.runnable, work.input)]
+    assert [event.type for event in events].count("tool.finished") == 1
+
+
+def test_parallel_workload_shares_its_tokens_among_its_branches() -> None:
+    work = WORKLOADS["W4"][1](TOKENS)
+    assert work.answers == (answer_text(TOKENS // BRANCHES),) * BRANCHES
+
+
+def test_every_route_of_every_workload_is_sampled_once_a_round(
+    samples: dict[str, Samples],
+) -> None:
+    assert list(samples) == list(WORKLOADS)
+    for name, taken in samples.items():
+        assert set(taken.by_route) == set(routes_for(name))
+        assert all(len(rounds) == 2 for rounds in taken.by_route.values())
+        assert all(cost > 0 for rounds in taken.by_route.values() for cost in rounds)
+
+
+def test_chain_has_no_events_v3_and_everything_else_has_every_route() -> None:
+    assert set(ROUTES) - set(routes_for("W2")) == {V3}
+    assert all(routes_for(name) == list(ROUTES) for name in ("W1", "W3", "W4"))
+
+
+def test_ratio_is_taken_within_each_round_before_the_median() -> None:
+    taken = Samples(1, {"ours": [1.0, 30.0, 2.0], "floor": [2.0, 60.0, 1.0]})
+    assert taken.ratio("ours", "floor") == 0.5
+
+
+def test_growth_is_measured_for_ours_and_for_the_floor() -> None:
+    (growth,) = measure_growth(4, 16, 1, ["W1"], tell=silent).values()
+    assert growth.ours > 0
+    assert growth.beyond_floor == growth.ours / growth.floor
+
+
+def test_verdict_is_met_up_to_its_bound_and_missed_beyond() -> None:
+    assert Verdict("x", 0.85, 0.85, "x").met
+    assert not Verdict("x", 0.86, 0.85, "x").met
+
+
+def test_every_target_of_the_project_has_its_verdict(report: Report) -> None:
+    bounds = {one.what: one.at_most for one in report.verdicts}
+    assert bounds["W1 ours / floor"] == 1.15
+    assert bounds["W2 ours / floor"] == 0.35
+    for name in ("W3", "W4"):
+        ratios = [bounds[f"{name} ours / {base}"] for base in ("floor", "v2", "v3")]
+        assert ratios == [0.85, 0.55, 0.45]
+    assert bounds["import langchain_streamkit, after langchain_core.callbacks"] == 50
+    assert 4 in bounds.values()
+
+
+def test_text_that_did_not_arrive_misses_the_memory_target() -> None:
+    lost = [one.met for one in memory_verdicts(Sleep(16, 0, text_arrived=False))]
+    assert lost == [True, False]
+
+
+def test_cost_table_has_a_row_for_each_route_and_a_column_for_each_workload(
+    samples: dict[str, Samples],
+) -> None:
+    table = costs(samples)
+    assert len(table.rows) == len(ROUTES)
+    assert all(len(row) == len(table.header) == 1 + len(WORKLOADS) for row in table.rows)
+    assert all(row[0] for row in table.rows)
+    floor, *_ = table.rows
+    assert all(cell.endswith("(1.00)") for cell in floor[1:])
+
+
+def test_plain_table_is_aligned_and_markdown_table_has_equal_cells() -> None:
+    table = promises([Verdict("a | b", 2.0, 1.0, "x"), Verdict("c", 0.5, 1.0, " ms")])
+    lines = plain(table).splitlines()
+    assert [line.split()[-1] for line in lines[1:]] == ["MISSED", "ok"]
+    assert lines[1].index("1x") + 2 == lines[2].index("1 ms") + 4
+    rows = markdown(table).splitlines()
+    assert {row.replace(r"\|", "").count("|") for row in rows} == {5}
+    assert rows[1] == "| --- | ---: | ---: | ---: |"
+
+
+def test_report_names_machine_and_versions_under_the_tables(report: Report) -> None:
+    last = report.text(as_markdown=False).splitlines()[-1]
+    assert "cores; Python " in last
+    assert "langgraph " in last
+    assert "ours, events to SSE bytes" in report.text(as_markdown=True)
+
+
+def test_report_is_json(report: Report) -> None:
+    read = json.loads(json.dumps(report.to_dict()))
+    assert read["costs"]["W3"][OURS]["x_floor"] > 0
+    assert {one["met"] for one in read["targets"]} <= {True, False}
+
+
+def test_all_text_arrives_at_a_reader_that_slept() -> None:
+    assert measure_sleep(400).text_arrived
+
+
+def test_import_time_is_that_of_a_fresh_python() -> None:
+    loaded_here = import_ms("assert 'langchain_streamkit' not in __import__('sys').modules", 1)
+    assert loaded_here > 0
+
+
+def test_profile_shows_where_our_time_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--profile", "W1", "--tokens", "20"])
+    shown = capsys.readouterr().out
+    assert "us per token" in shown
+    assert "langchain_streamkit/" in shown
+
+
+def test_command_prints_the_tables_and_writes_the_figures(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    figures = tmp_path / "figures.json"
+    sizes = ["--tokens", "4", "--rounds", "1"]
+    main(["--only", "W1", "--markdown", "--json", str(figures), *sizes])
+    assert "| W1 ours / floor |" in capsys.readouterr().out
+    assert list(json.loads(figures.read_text())["costs"]) == ["W1"]
