@@ -188,7 +188,7 @@ class RunCore:
         def end(normaliser: Normaliser) -> None:
             self.result = result
             if _is_interrupted(result):
-                normaliser.interrupted = True
+                normaliser.interrupted()
             normaliser.finish(now_ms(), to_plain(result))
 
         self._ended(self.sequencer.conclude(end))

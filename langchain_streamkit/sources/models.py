@@ -240,6 +240,10 @@ class ModelRuns:
         self._ids.add(message_id)
         return MessageWriter(self._outbox, message_id, step_id, path)
 
+    def forget_step(self, step_id: str) -> None:
+        """The step has ended: nothing can be claimed in it any more."""
+        self._said.pop(step_id, None)
+
     # ---- messages that nodes return ----------------------------------------------------------
 
     def is_known(self, message: BaseMessage) -> bool:

@@ -52,9 +52,13 @@ class ChainEnd(Signal):
 
 
 class Failure(Signal):
-    """Any run failed, was interrupted, handed off or cancelled: ``error`` tells which."""
+    """Any run failed, was interrupted, handed off or cancelled: ``error`` tells which.
+
+    ``messages`` are those a node hands to another graph with it.
+    """
 
     error: BaseException
+    messages: tuple[BaseMessage, ...] = ()
 
 
 class ModelStart(Start):

@@ -57,7 +57,7 @@ def now_ms() -> int:
 class RunTap:
     """Signals of one root run. ``push`` must be safe to call from any thread."""
 
-    __slots__ = ("_graph_ns", "_node_ns", "_open", "_pending", "capture", "push", "report", "root", "root_end")
+    __slots__ = ("_graph_ns", "_handed", "_node_ns", "_open", "_pending", "capture", "push", "report", "root", "root_end")
 
     def __init__(
         self,
@@ -76,6 +76,8 @@ class RunTap:
         self._node_ns: dict[UUID, tuple[Namespace, object]] = {}
         self._graph_ns: dict[UUID, Namespace] = {}
         self._pending: dict[Namespace, list[PendingIds]] = {}
+        self._handed: dict[int, BaseMessage] = {}
+        """Messages handed to another graph, by identity; kept so that ids are not used again."""
 
     def enter(self, run_id: UUID, parent_id: UUID | None, context_id: UUID | None) -> UUID | None:
         """Note that a run opens, and return the parent it really has.
@@ -147,9 +149,15 @@ class RunTap:
 
     def failed(self, run_id: UUID, error: BaseException) -> None:
         self._ended(run_id, None, error)
-        self._node_ns.pop(run_id, None)
+        node = self._node_ns.pop(run_id, None)
         self._graph_ended(run_id)
-        self.push(Failure(now_ms(), run_id, error))
+        messages: tuple[BaseMessage, ...] = ()
+        if node is not None and type(error).__name__ == "ParentCommand" and error.args:
+            # Each graph on the way raises it anew with the same messages: the first says them.
+            handed = [m for m in returned_messages(error.args[0]) if id(m) not in self._handed]
+            self._handed.update((id(message), message) for message in handed)
+            messages = tuple(map(snapshot, handed))
+        self.push(Failure(now_ms(), run_id, error, messages))
 
     def stored(self, namespace: Namespace, state: object) -> None:
         """The reducer of the graph at ``namespace`` has run and left ``state`` as its values."""

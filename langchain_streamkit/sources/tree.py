@@ -132,6 +132,30 @@ class RunNode:
             self.label = self.parent.take_label(self.name)
             self.path = (*self.parent.path, self.label)
 
+    def shown_parent_id(self) -> str | None:
+        """The step this one is in, None directly below the root."""
+        for node in self.ancestors():
+            if node.shown:
+                return node.id
+        return None
+
+    @property
+    def is_graph_node(self) -> bool:
+        """Whether this chain run is a LangGraph node or task: it has its own name and namespace."""
+        parent = self.parent
+        return (
+            self.namespace is not None
+            and parent is not None
+            and self.namespace != parent.namespace
+            and self.name == self.metadata.get("langgraph_node")
+        )
+
+    @property
+    def described(self) -> str:
+        """The path with the run's own name, for people."""
+        own = (self.name,) if self.name and self.label is None else ()
+        return "/".join((*self.path, *own)) or self.id
+
     def take_label(self, name: str) -> str:
         """``name``, or ``name#n`` with the lowest free n while a sibling of that name is open."""
         holder = self

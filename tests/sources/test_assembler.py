@@ -599,6 +599,12 @@ def test_stop_with_tool_calls_is_tool_calls() -> None:
     assert (ending.finish_reason, ending.raw_finish_reason) == ("tool_calls", "STOP")
 
 
+def test_what_is_known_of_an_unfinished_message_can_be_asked() -> None:
+    metadata = {"model_name": "gpt", "finish_reason": "length"}
+    session = Session().feed([AIMessageChunk(content="a", response_metadata=metadata)])
+    assert (session.assembler.model, session.assembler.raw_finish_reason) == ("gpt", "length")
+
+
 def test_no_finish_reason_is_stop() -> None:
     ending = Session().feed(text("a")).finish()[1]
     assert (ending.finish_reason, ending.raw_finish_reason) == ("stop", None)
