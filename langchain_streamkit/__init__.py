@@ -64,7 +64,33 @@ _HOMES = {
     "sse_bytes": "wire.sse",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])
+__all__ = [
+    "AdaptError",
+    "AsyncRun",
+    "CallbackSink",
+    "ConsoleSink",
+    "Event",
+    "JSONLSink",
+    "QueueSink",
+    "ReaderOverflow",
+    "Run",
+    "RunCancelled",
+    "RunSnapshot",
+    "SSEResponse",
+    "SinkError",
+    "StreamCallbackHandler",
+    "StreamError",
+    "StreamUsageError",
+    "WebSocketSession",
+    "__version__",
+    "astream",
+    "check_stream",
+    "decode_event",
+    "read_jsonl",
+    "sse_bytes",
+    "stream",
+    "with_sinks",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,7 @@ _RUN_OPTIONS = ("thread_id", "user", "context", "call", "sinks", "on_end")
 
 def astream(
     runnable: Runnable[Any, Any],
-    input: Any,  # noqa: A002 -- LangChain's own name for it
+    input: Any,
     config: RunnableConfig | None = None,
     *,
     thread_id: str | None = None,
@@ -67,6 +67,7 @@ def astream(
         show_subagents: whether agents inside tools speak to the user.
         on_sink_error: ``"continue"`` without the sink, or ``"raise"``: the run fails.
         max_unread: events that cannot merge and may wait for the reader; beyond it the run fails.
+        unknown: nothing; other names are refused with the nearest one.
 
     Raises:
         StreamUsageError: for anything that cannot work as written, before anything starts.
@@ -89,7 +90,7 @@ def astream(
 
 def stream(
     runnable: Runnable[Any, Any],
-    input: Any,  # noqa: A002 -- LangChain's own name for it
+    input: Any,
     config: RunnableConfig | None = None,
     *,
     thread_id: str | None = None,

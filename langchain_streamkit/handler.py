@@ -7,13 +7,12 @@ becomes one legal stream, told apart by ``run_id``.
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from langchain_streamkit.api import as_sinks
 from langchain_streamkit.failures import LOGGER
-from langchain_streamkit.inbox import Inbox
+from langchain_streamkit.runs.inbox import Inbox
 from langchain_streamkit.runs.attached import AttachedRun
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.plan import Options, refuse_unknown
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.tap import RunTap
 
 
+_Handler = TypeVar("_Handler", bound="StreamCallbackHandler")
+
+
 class StreamCallbackHandler(TapHandler):
     """Watches every root run it is attached to, and gives their events to its sinks.
 
@@ -43,7 +45,8 @@ class StreamCallbackHandler(TapHandler):
     it drains) ends the attachment: sinks are closed, later events dropped.
     """
 
-    def __new__(cls, *sinks: Any, streaming: bool = True, **options: Any) -> StreamCallbackHandler:
+    def __new__(cls, *_: Any, streaming: bool = True, **__: Any) -> Self:
+        """Make an instance that LangGraph, if it is loaded, takes for one of its own."""
         return super().__new__(_variant(cls, handler_base(streaming=streaming)))
 
     def __init__(
@@ -100,11 +103,18 @@ class StreamCallbackHandler(TapHandler):
         self._router.sink_failed(sink)
 
 
-@functools.cache
-def _variant(
-    cls: type[StreamCallbackHandler], base: type[TapHandler]
-) -> type[StreamCallbackHandler]:
-    return type(cls.__name__, (cls, base), {"__module__": cls.__module__, "__doc__": cls.__doc__})
+def _variant(cls: type[_Handler], base: type[TapHandler]) -> type[_Handler]:
+    if issubclass(cls, base):
+        return cls
+    key = (cls, base)
+    if key not in _VARIANTS:
+        namespace = {"__module__": cls.__module__, "__doc__": cls.__doc__}
+        _VARIANTS[key] = type(cls.__name__, (cls, base), namespace)
+    variant: type[_Handler] = _VARIANTS[key]
+    return variant
+
+
+_VARIANTS: dict[tuple[type[Any], type[Any]], Any] = {}
 
 
 class _Roots:

@@ -19,7 +19,15 @@ from langchain_streamkit.runs.plan import Options, Plan, as_runnable, plan_run, 
 from langchain_streamkit.sources.langgraph import handler_base, watch_graph
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Sequence,
+    )
+    from types import TracebackType
     from uuid import UUID
 
     from langchain_core.runnables import RunnableConfig
@@ -51,9 +59,7 @@ def with_sinks(
 
     Raises StreamUsageError for what is no Runnable, no sink or an unknown option.
     """
-    options = Options(
-        include, exclude, capture, steps, streaming, show_subagents=show_subagents
-    )
+    options = Options(include, exclude, capture, steps, streaming, show_subagents=show_subagents)
     refuse_unknown("with_sinks", unknown, ("on_end", *Options._fields))
     return WatchedRunnable(as_runnable(runnable), as_sinks(sinks), options.checked(), on_end)
 
@@ -75,14 +81,14 @@ class WatchedRunnable(Runnable[Any, Any]):
 
     # ---- calls -------------------------------------------------------------------------------
 
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         watch = self._watch(input, config)
         with watch:
             return watch.returned(self.bound.invoke(input, watch.config, **kwargs))
 
     async def ainvoke(
         self,
-        input: Any,  # noqa: A002
+        input: Any,
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Any:
@@ -92,17 +98,20 @@ class WatchedRunnable(Runnable[Any, Any]):
 
     def stream(
         self,
-        input: Any,  # noqa: A002
+        input: Any,
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Iterator[Any]:
         watch = self._watch(input, config)
-        with watch, closing(cast("Any", self.bound.stream(input, watch.config, **kwargs))) as chunks:
+        with (
+            watch,
+            closing(cast("Any", self.bound.stream(input, watch.config, **kwargs))) as chunks,
+        ):
             yield from watch.passing(chunks)
 
     async def astream(
         self,
-        input: Any,  # noqa: A002
+        input: Any,
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
@@ -118,19 +127,20 @@ class WatchedRunnable(Runnable[Any, Any]):
 
     def transform(
         self,
-        input: Iterator[Any],  # noqa: A002
+        input: Iterator[Any],
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Iterator[Any]:
         watch = self._watch(None, config)
-        with watch, closing(
-            cast("Any", self.bound.transform(input, watch.config, **kwargs))
-        ) as chunks:
+        with (
+            watch,
+            closing(cast("Any", self.bound.transform(input, watch.config, **kwargs))) as chunks,
+        ):
             yield from watch.passing(chunks)
 
     async def atransform(
         self,
-        input: AsyncIterator[Any],  # noqa: A002
+        input: AsyncIterator[Any],
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
@@ -274,7 +284,7 @@ class _Watch:
             thread_id=plan.thread_id,
         )
         self._tail: asyncio.Future[Any] | None = None
-        self.push_token = self._run.sequencer.push
+        self.push_token: Callable[[Token], None] = self._run.sequencer.push
         handler = handler_base(streaming=plan.options.streaming)(self)
         config = plan.config_for(handler)
         self.config = watch_graph(
@@ -287,13 +297,23 @@ class _Watch:
     def __enter__(self) -> None:
         self.begin_sync()
 
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.end(self._output, error)
 
     async def __aenter__(self) -> None:
         self.begin_async()
 
-    async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.end(self._output, error)
         await self.drained()
 
@@ -332,9 +352,9 @@ class _Watch:
         """Wait until async sinks and ``on_end`` are done."""
         await self._outlets.drained()
         if self._tail is not None:
-            (answer,) = await asyncio.gather(self._tail, return_exceptions=True)
-            if isinstance(answer, Exception):
-                LOGGER.error("on_end failed after run %s", self._plan.run_id, exc_info=answer)
+            await asyncio.wait({self._tail})
+            if not self._tail.cancelled() and (error := self._tail.exception()) is not None:
+                LOGGER.error("on_end failed after run %s", self._plan.run_id, exc_info=error)
 
     def _note_end(self, tail: asyncio.Future[Any] | None) -> None:
         if tail is not None:
@@ -355,7 +375,6 @@ class _Watch:
         self, run_id: UUID, parent_id: UUID | None, name: str, metadata: dict[str, Any] | None
     ) -> RunTap | None:
         return self._run.tap
-
 
     def run_ended(self, run_id: UUID) -> None:
         """The call itself tells how the run ended, with the result it returns."""

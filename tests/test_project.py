@@ -28,8 +28,10 @@ LAYERS: list[set[str]] = [
     | {"text", "values"},
     {"tokens"},
     {"sources"},
-    {"run", "runnable", "runs"},
     {"log", "sinks", "wire"},
+    {"runs"},
+    {"api"},
+    {"handler", "runnable"},
     {"testing"},
     {"cli", "serve"},
 ]

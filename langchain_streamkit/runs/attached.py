@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_streamkit.failures import LOGGER, log_failure
 from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.snapshot import RunSnapshot
-from langchain_streamkit.sources.callbacks import StopRun
+from langchain_streamkit.sources.control_flow import outcome_of
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.tap import RunTap, now_ms
 from langchain_streamkit.values import to_plain
@@ -81,9 +81,7 @@ class AttachedRun:
         def end(normaliser: Normaliser) -> None:
             if error is None:
                 normaliser.finish(now_ms(), plain)
-            elif isinstance(
-                error, asyncio.CancelledError | StopRun | GeneratorExit | KeyboardInterrupt
-            ):
+            elif outcome_of(error) == "cancelled":
                 normaliser.cancel(now_ms(), "user")
             else:
                 info = normaliser.fail(now_ms(), error)

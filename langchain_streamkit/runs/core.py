@@ -6,7 +6,6 @@ root ended is ``run.cancelled``, whatever its code made of the stop; ``on_end`` 
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.callbacks import StopRun
+from langchain_streamkit.sources.control_flow import outcome_of
 from langchain_streamkit.sources.langgraph import handler_base, watch_graph
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.tap import RunTap, now_ms
@@ -64,9 +64,7 @@ class RunCore:
             on_overflow=self._overflowed,
             on_transform_error=self._transform_failed,
         )
-        self.tap = RunTap(
-            plan.run_id, self.sequencer.push, self.sequencer.report, options.capture
-        )
+        self.tap = RunTap(plan.run_id, self.sequencer.push, self.sequencer.report, options.capture)
         self.stop_reason: CancelReason | None = None
         self.result: Any = None
         self.error: BaseException | None = None
@@ -78,23 +76,27 @@ class RunCore:
         self._root_ended = False
         self._on_end = on_end
 
-    # ---- the handler's side ------------------------------------------------------------------
+    # ---- the handler's side (see callbacks.Router) -------------------------------------------
 
     def tap_of(self, run_id: UUID) -> RunTap | None:
+        """Every run below ours is ours."""
         return self.tap
 
     def tap_of_start(
         self, run_id: UUID, parent_id: UUID | None, name: str, metadata: dict[str, Any] | None
     ) -> RunTap | None:
+        """The tap, or the stop that was asked."""
         if self.stopping:
             raise StopRun
         return self.tap
 
     def run_ended(self, run_id: UUID) -> None:
+        """Note that the root ended: a stop that comes now is too late."""
         if run_id == self.plan.run_id and not self.stopping:
             self._root_ended = True
 
     def report(self, where: str, error: Exception) -> None:
+        """An error of ours in a callback."""
         self.sequencer.report(where, error)
 
     def config(self) -> RunnableConfig:
@@ -118,10 +120,12 @@ class RunCore:
 
     @property
     def ended(self) -> bool:
+        """Whether the terminal event is made."""
         return self.sequencer.ended
 
     @property
     def stopping(self) -> bool:
+        """Whether a stop was asked, by someone or by a failure of ours."""
         return self.stop_reason is not None or self._own_failure is not None
 
     def stop(self, reason: CancelReason) -> None:
@@ -179,7 +183,7 @@ class RunCore:
             self._end_cancelled(self.stop_reason)
         elif error is None:
             self._end_well(result)
-        elif isinstance(error, asyncio.CancelledError | StopRun | GeneratorExit | KeyboardInterrupt):
+        elif outcome_of(error) == "cancelled":
             self._end_cancelled("user")
         else:
             self._end_failed(error)
@@ -214,7 +218,8 @@ class RunCore:
             pending = normaliser.open_names() if unstopped else []
             if unstopped and not pending:
                 pending = [self.plan.name]
-            self.error = errors.RunCancelled(_cancel_text(self.run_id, reason, pending), reason=reason)
+            text = _cancel_text(self.run_id, reason, pending)
+            self.error = errors.RunCancelled(text, reason=reason)
             normaliser.cancel(now_ms(), reason, pending)
 
         self._ended(self.sequencer.conclude(end))
@@ -236,10 +241,11 @@ class RunCore:
         return answer if inspect.isawaitable(answer) else None
 
     def on_end_failed(self, error: BaseException) -> None:
+        """on_end raised: only the log can say it, the stream has ended."""
         LOGGER.error("on_end failed after run %s", self.run_id, exc_info=error)
 
 
-def _refuse(token: Token) -> None:
+def _refuse(_: Token) -> None:
     """What takes tokens once a stop was asked."""
     raise StopRun
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DirectReader:
-    """Drives the model's stream whenever the reader asks; ``tail`` runs after the terminal event."""
+    """Drives the model's stream whenever the reader asks; ``tail`` follows the terminal event."""
 
     def __init__(self, core: RunCore, tail: Callable[[], Awaitable[None]]) -> None:
         plan = core.plan

@@ -20,8 +20,6 @@ from langchain_streamkit.sources.tap import now_ms
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
-    from langchain_core.runnables import RunnableConfig
-
     from langchain_streamkit.runs.core import RunCore
 
 
@@ -34,7 +32,8 @@ async def drive(core: RunCore) -> Any:
     if plan.route == "invoke":
         return await plan.runnable.ainvoke(plan.input, config, **plan.kwargs)
     collected = Collected()
-    async with aclosing(as_agen(plan.runnable.astream(plan.input, config, **plan.kwargs))) as chunks:
+    stream = plan.runnable.astream(plan.input, config, **plan.kwargs)
+    async with aclosing(as_agen(stream)) as chunks:
         async for chunk in chunks:
             if plan.options.output_deltas:
                 core.tap.output_chunk(chunk)
@@ -60,7 +59,7 @@ def drive_sync(core: RunCore) -> Any:
 
 
 class Collected:
-    """The sum of output chunks, as LangChain itself forms it: added up, or the last if that fails."""
+    """The sum of output chunks as LangChain forms it: added up, or the last if that fails."""
 
     __slots__ = ("_addable", "value")
 
@@ -69,6 +68,7 @@ class Collected:
         self._addable = True
 
     def add(self, chunk: Any) -> None:
+        """Add a chunk."""
         if self.value is None or not self._addable:
             self.value = chunk
             return

@@ -125,13 +125,12 @@ class AsyncDriver:
             loop.call_soon_threadsafe(self._cancel_call)
 
     def _cancel_call(self) -> None:
-        assert self._loop is not None
         if self._direct is not None:
             self._direct.stop()
             return
         if self._task is not None and self._calling:
             self._task.cancel()
-            self._loop.call_later(STOP_GRACE_S, self._give_up)
+            asyncio.get_running_loop().call_later(STOP_GRACE_S, self._give_up)
 
     def _give_up(self) -> None:
         """The call did not notice: end the run without it, and say what is still running."""
@@ -192,9 +191,8 @@ class AsyncDriver:
 
     async def _changed(self) -> None:
         """Wait until something was pushed, or the run ended."""
-        assert self._loop is not None
         sequencer = self.core.sequencer
-        waiter = self._loop.create_future()
+        waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         sequencer.wake = self._wake
         if sequencer.has_more or sequencer.ended:

@@ -54,9 +54,7 @@ class RunHandle:
         """The pending interrupts of an interrupted run: the keys of ``resume``'s answers."""
         return list(self.snapshot.interrupts)
 
-    def _set_transform(
-        self, function: Callable[[Event], Event | None], *, started: bool
-    ) -> None:
+    def _set_transform(self, function: Callable[[Event], Event | None], *, started: bool) -> None:
         if started:
             raise StreamUsageError(
                 "map() comes too late: the run has started; call it right after astream() or"
@@ -87,9 +85,10 @@ class RunHandle:
         unknown = set(answers) - known
         if unknown or not answers:
             asked = ", ".join(sorted(known)) or "none with an id"
-            what = f"has no interrupt {sorted(unknown)[0]!r}" if unknown else "got no answer"
+            what = f"has no interrupt {min(unknown)!r}" if unknown else "got no answer"
             raise StreamUsageError(
-                f"run {self.run_id} {what}; answer by id: {{interrupt_id: answer}}; pending: {asked}"
+                f"run {self.run_id} {what}; answer by id, {{interrupt_id: answer}};"
+                f" pending: {asked}"
             )
         from langgraph.types import Command
 

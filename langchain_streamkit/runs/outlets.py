@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Outlets:
-    """Where the events of one run go. ``lag`` is how many events the slowest async sink is behind."""
+    """Where the events of one run, or of all runs of one handler, go."""
 
     def __init__(self, sinks: Sequence[Sink], on_failure: OnFailure) -> None:
         self._on_failure = on_failure
@@ -42,6 +42,7 @@ class Outlets:
 
     @property
     def lag(self) -> int:
+        """How many events the slowest async sink is behind."""
         lags = [pump.lag for pump in self._pumps]
         lags += [getattr(sink, "lag", 0) for sink in self._plain]
         return max(lags, default=0)
@@ -99,9 +100,7 @@ class Outlets:
         for pump in self._pumps:
             await pump.done()
 
-    def _turned_async(
-        self, sink: Sink, answer: Awaitable[None], *, closes: bool = False
-    ) -> None:
+    def _turned_async(self, sink: Sink, answer: Awaitable[None], *, closes: bool = False) -> None:
         """A plain sink has to wait for something: feed it from a task from now on."""
         if self._loop is None:
             if inspect.iscoroutine(answer):
@@ -119,7 +118,8 @@ class Outlets:
 
     def _fail(self, sink: Sink, error: Exception) -> None:
         if not isinstance(error, SinkError):
-            wrapped = SinkError(f"sink {type(sink).__name__} failed: {type(error).__name__}: {error}")
+            name = type(sink).__name__
+            wrapped = SinkError(f"sink {name} failed: {type(error).__name__}: {error}")
             wrapped.__cause__ = error
             error = wrapped
         self._on_failure(sink, error)

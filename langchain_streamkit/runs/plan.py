@@ -130,7 +130,7 @@ def with_handler(callbacks: object, handler: BaseCallbackHandler) -> Any:
 
 def plan_run(
     runnable: object,
-    input: object,  # noqa: A002 -- LangChain's own name for it
+    input: object,
     config: object,
     *,
     thread_id: str | None,
@@ -175,7 +175,7 @@ def plan_run(
 def as_runnable(value: object) -> Runnable[Any, Any]:
     """``value`` itself if it is a Runnable; else StreamUsageError with what to write instead."""
     if isinstance(value, Runnable):
-        return cast("Runnable[Any, Any]", value)
+        return value
     shown = _name_of(value)
     if hasattr(value, "compile") and hasattr(value, "add_node"):
         advice = "an uncompiled graph; pass graph.compile()"

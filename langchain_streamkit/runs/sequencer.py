@@ -56,7 +56,7 @@ class Sequencer:
     ) -> None:
         self.normaliser = normaliser
         self.snapshot = snapshot
-        self._transform = None
+        self._transform: Transform | None = None
         self.wake: Callable[[], None] | None = None
         """Set by a reader that waits; called, from any thread, when there may be something."""
         self.ended = False
@@ -83,7 +83,7 @@ class Sequencer:
 
     @transform.setter
     def transform(self, transform: Transform) -> None:
-        self._transform: Transform | None = transform
+        self._transform = transform
         self._plain = False
 
     # ---- writing -----------------------------------------------------------------------------
@@ -202,9 +202,9 @@ class Sequencer:
         return events
 
     def _transformed(self, event: Event) -> Event | None:
-        transform: Any = self._transform
+        transform = self._transform
         try:
-            return transform(event)
+            return event if transform is None else transform(event)
         except Exception as exc:  # noqa: BLE001 -- what redaction fails on is withheld
             self._on_transform_error(exc)
             return None

@@ -40,7 +40,9 @@ class Run(RunHandle, Generic[Output]):
         super().__init__(RunCore(plan, sinks, on_end))
         self._core.outlets.refuse_async()
         if on_end is not None and inspect.iscoroutinefunction(on_end):
-            raise StreamUsageError("on_end is async; stream() takes a plain function, astream() both")
+            raise StreamUsageError(
+                "on_end is async; stream() takes a plain function, astream() takes both"
+            )
         self._worker = _Worker(self._core)
         weakref.finalize(self, _Worker.dropped, self._worker)
 

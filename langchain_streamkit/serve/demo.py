@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
+import logging
 import os
 import socket
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -120,6 +122,13 @@ def _greet(host: str, port: int, provider: Provider) -> None:
     print("  stop      Ctrl-C", flush=True)
 
 
+class _Brief(logging.Formatter):
+    """An exception by its last line: a run's own failure is no defect of the demo."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 -- logging's own name
+        return "".join(traceback.format_exception_only(ei[1])).rstrip()
+
+
 def _serve(listener: socket.socket, host: str, provider: Provider) -> None:
     import uvicorn
 
@@ -128,13 +137,16 @@ def _serve(listener: socket.socket, host: str, provider: Provider) -> None:
     from langchain_streamkit.serve.live_runs import LiveRuns
     from langchain_streamkit.sinks.console import ConsoleSink
 
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Brief("%(message)s"))
+    logging.getLogger("langchain_streamkit").addHandler(handler)
     live = LiveRuns(demo_agent(provider.model), sinks=[ConsoleSink()])
     app = create_app(
         live,
         about={"provider": provider.kind, "model": provider.name},
         hosts=LOCAL_HOSTS if host in _LOOPBACK else ["*"],
     )
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2)
     server = stopping_runs(live)(config)
     with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn when all is closed
         server.run(sockets=[listener])

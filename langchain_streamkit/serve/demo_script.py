@@ -11,7 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_streamkit.testing import ToolCall, Turn, server_error
+from langchain_streamkit.testing import ProviderError, ToolCall, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,13 +44,13 @@ def answer(body: Mapping[str, Any]) -> Turn:
 
 def _reply(question: str, before: Sequence[str]) -> Turn:
     if calls := _calls(question, before):
-        return _say("Let me look that up. " if len(calls) == 1 else "Let me look both up. ", calls)
+        return _say("Let me find out.", calls)
     if counted := _COUNT.search(question):
         last = min(int(counted[1]), _MOST)
         return _say(", ".join(map(str, range(1, last + 1))) + ".")
     if _BREAK.search(question):
         text = "This answer will break off in the middle, because you asked for it, and then"
-        return _say(text, error=server_error("the script fails here"))
+        return _say(text, error=ProviderError("the script fails here"))
     if _RECALL.search(question):
         if not before:
             return _say("This is the first thing you say in this conversation.")

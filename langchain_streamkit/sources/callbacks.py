@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import sys
 from time import time
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.runnables.config import var_child_runnable_config
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.tap import RunTap
 
 _T = TypeVar("_T")
-_Self = TypeVar("_Self", bound="TapHandler")
-_P = ParamSpec("_P")
 
 
 class StopRun(BaseException):
@@ -53,11 +51,9 @@ def context_parent() -> UUID | None:
     return getattr(manager, "parent_run_id", None)
 
 
-def _guarded(
-    method: Callable[Concatenate[_Self, _P], None],
-) -> Callable[Concatenate[_Self, _P], None]:
+def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(method)
-    def guarded(self: _Self, *args: _P.args, **kwargs: _P.kwargs) -> None:
+    def guarded(self: TapHandler, *args: Any, **kwargs: Any) -> None:
         try:
             method(self, *args, **kwargs)
         except Exception as exc:  # noqa: BLE001 -- the user's run must not see our error
@@ -79,8 +75,9 @@ class Router(Protocol):
         """The tap for a run that starts now. Raises StopRun when its root was told to stop."""
         ...
 
-    push_token: Callable[[Token], None]
-    """Takes a token, of any run. Raises StopRun when its root was told to stop."""
+    def push_token(self, token: Token, /) -> None:
+        """Take a token, of any run. Raises StopRun when its root was told to stop."""
+        ...
 
     def run_ended(self, run_id: UUID) -> None:
         """Called after the tap has heard that a run ended."""

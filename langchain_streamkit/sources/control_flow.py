@@ -35,4 +35,6 @@ def interrupts_of(error: BaseException) -> list[Any]:
     if type(error).__name__ not in ("GraphInterrupt", "NodeInterrupt") or not error.args:
         return []
     carried = error.args[0]
-    return [one for one in carried if hasattr(one, "id")] if isinstance(carried, list | tuple) else []
+    if not isinstance(carried, list | tuple):
+        return []
+    return [one for one in carried if hasattr(one, "id")]

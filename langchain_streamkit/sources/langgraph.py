@@ -31,7 +31,8 @@ _CHECKPOINT_KEYS = frozenset({"thread_id", "checkpoint_ns", "checkpoint_id", "ch
 
 def langgraph_loaded() -> bool:
     """Whether the application has imported LangGraph; without it there can be no graph, and we
-    need not pay the third of a second that importing it costs."""
+    need not pay the third of a second that importing it costs.
+    """
     return "langgraph.pregel.main" in sys.modules
 
 

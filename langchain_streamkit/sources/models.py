@@ -7,7 +7,7 @@ still has its usage record.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
@@ -26,12 +26,13 @@ from langchain_streamkit.values import to_plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from langchain_streamkit.events import AbortReason, Role, TextDelta
+    from langchain_streamkit.events import AbortReason, Role, TextDelta, Usage, UsageStatus
     from langchain_streamkit.sources.accounts import Accounts
     from langchain_streamkit.sources.outbox import Outbox
     from langchain_streamkit.sources.signals import ModelEnd, ModelStart, Token
     from langchain_streamkit.sources.tools import ToolRuns
     from langchain_streamkit.sources.tree import RunNode
+    from langchain_streamkit.sources.usage import TokenCounts
 
 _ROLES: dict[str, Role] = {
     "ai": "assistant",
@@ -45,17 +46,23 @@ _METADATA_PREFIXES = ("ls_", "langgraph_")
 
 
 class _Call:
-    """One model run; ``assembler`` is set once its message has begun."""
+    """One model run; ``message`` is set once its message has begun."""
 
-    __slots__ = ("assembler", "first_token", "model", "provider", "started", "writer")
+    __slots__ = ("first_token", "message", "model", "provider", "started")
 
     def __init__(self, signal: ModelStart) -> None:
         self.started = signal.ts
         self.model = signal.model
         self.provider = signal.provider
         self.first_token: int | None = None
-        self.writer: MessageWriter | None = None
-        self.assembler: MessageAssembler | None = None
+        self.message: _Message | None = None
+
+
+class _Message(NamedTuple):
+    """A message that is being said: what assembles it, and where its events go."""
+
+    assembler: MessageAssembler
+    writer: MessageWriter
 
 
 class _Said:
@@ -99,13 +106,13 @@ class ModelRuns:
     # ---- a model's message -------------------------------------------------------------------
 
     def started(self, signal: ModelStart, node: RunNode) -> None:
+        """A call begins; its message begins with the first chunk."""
         node.work = _Call(signal)
 
     def token(self, signal: Token, node: RunNode) -> None:
+        """A chunk of the answer."""
         call: _Call = node.work
-        assembler = call.assembler
-        if assembler is None:
-            assembler = self._begin(node, call, signal.message_id)
+        assembler = (call.message or self._begin(node, call, signal.message_id)).assembler
         pieces = signal.pieces
         if type(pieces) is str:
             if not pieces:
@@ -124,26 +131,25 @@ class ModelRuns:
         None when there is anything else to it; then nothing has been done.
         """
         call: _Call = node.work
-        text = signal.pieces
-        if call.assembler is None or type(text) is not str or not text:
+        message, text = call.message, signal.pieces
+        if message is None or type(text) is not str or not text:
             return None
-        block = call.assembler.open_text
+        block = message.assembler.open_text
         if block is None or block.joiner is not None or not text.isascii():
             return None
         block.write(text)
-        assert call.writer is not None
-        return self._outbox.express(call.writer, block, text, signal.ts)
+        return self._outbox.express(message.writer, block, text, signal.ts)
 
     def ended(self, signal: ModelEnd, node: RunNode) -> None:
+        """The call finished: complete its message from the final one, record its usage."""
         call: _Call = node.work
         message = signal.message
         silent = call.first_token is None
-        if call.assembler is None and message is None:
+        if call.message is None and message is None:
             self._record(node, call, None, "ok", cached=signal.cached)
             return
-        assembler = call.assembler or self._begin(node, call, message.id if message else None)
-        writer = call.writer
-        assert writer is not None
+        given = message.id if message is not None else None
+        assembler, writer = call.message or self._begin(node, call, given)
         ending = assembler.finish(message)
         call.model = ending.model or call.model
         if silent and (ending.text or ending.calls) and self._streaming and not signal.cached:
@@ -167,25 +173,23 @@ class ModelRuns:
     def abort(self, node: RunNode, reason: AbortReason) -> None:
         """The call died or was left: close its message with what there is."""
         call: _Call = node.work
-        if call.assembler is None:
-            self._record(node, call, None, "failed" if reason == "error" else "aborted")
+        status: UsageStatus = "failed" if reason == "error" else "aborted"
+        if call.message is None:
+            self._record(node, call, None, status)
             return
-        writer = call.writer
-        assert writer is not None
-        call.assembler.abort()
-        call.model = call.assembler.model or call.model
-        status: Any = "failed" if reason == "error" else "aborted"
-        usage = self._record(node, call, call.assembler.usage, status)
+        assembler, writer = call.message
+        assembler.abort()
+        call.model = assembler.model or call.model
+        usage = self._record(node, call, assembler.usage, status)
         writer.event(MessageAborted, reason=reason, usage=usage)
 
-    def _begin(self, node: RunNode, call: _Call, message_id: str | None) -> MessageAssembler:
+    def _begin(self, node: RunNode, call: _Call, message_id: str | None) -> _Message:
         given = message_id or f"lc_run--{node.id}"
         unique = given
         if unique in self._emitted:  # a cached answer keeps the id it had the first time
             unique = f"lc_run--{node.id}"
         writer = self._writer(unique, node.step_id, node.path)
-        call.writer = writer
-        call.assembler = MessageAssembler(writer, _minter(unique))
+        call.message = _Message(MessageAssembler(writer, _minter(unique)), writer)
         writer.event(
             MessageStarted,
             role="assistant",
@@ -195,13 +199,21 @@ class ModelRuns:
             audience=node.audience(show_subagents=self._show_subagents),
             metadata=_shown_metadata(node.metadata),
         )
-        return call.assembler
+        return call.message
 
     def _first_token(self, call: _Call, ts: int) -> None:
         call.first_token = ts
         self._accounts.token_seen(ts)
 
-    def _record(self, node: RunNode, call: _Call, counts: Any, status: Any, *, cached: bool = False) -> Any:
+    def _record(
+        self,
+        node: RunNode,
+        call: _Call,
+        counts: TokenCounts | None,
+        status: UsageStatus,
+        *,
+        cached: bool = False,
+    ) -> Usage:
         first = call.first_token
         return self._accounts.record(
             node.id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_streamkit.events import TextDelta, ToolCallDelta
+from langchain_streamkit.events import ReasoningDelta, TextDelta, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,8 +90,7 @@ class Outbox:
     def express(self, writer: MessageWriter, block: Block, text: str, ts: int) -> TextDelta:
         """The event of one plain text delta, at once; only while no draft is waiting."""
         self._seq += 1
-        if ts > self._ts:
-            self._ts = ts
+        self._ts = max(self._ts, ts)
         return TextDelta(
             seq=self._seq,
             run_id=self.run_id,
@@ -121,13 +120,11 @@ class Outbox:
             seq += 1
             if type(draft) is DeltaDraft:
                 draft.sealed = True
-                if draft.ts > last:
-                    last = draft.ts
+                last = max(last, draft.ts)
                 event = _delta_event(draft, seq, run_id, last)
             else:
                 cls, ts, fields = draft  # type: ignore[misc]
-                if ts > last:
-                    last = ts
+                last = max(last, ts)
                 event = cls(seq=seq, run_id=run_id, ts=last, **fields)
             if transform is not None:
                 event = transform(event)
@@ -142,8 +139,7 @@ class Outbox:
 
 def _delta_event(draft: DeltaDraft, seq: int, run_id: str, ts: int) -> Any:
     block, writer = draft.block, draft.writer
-    cls = block.delta_class
-    if cls is ToolCallDelta:
+    if block.kind == "tool_call":
         return ToolCallDelta(
             seq=seq,
             run_id=run_id,
@@ -155,7 +151,8 @@ def _delta_event(draft: DeltaDraft, seq: int, run_id: str, ts: int) -> Any:
             tool_call_id=block.tool_call_id,
             args=draft.text(),
         )
-    return cls(
+    make = TextDelta if block.kind == "text" else ReasoningDelta
+    return make(
         seq=seq,
         run_id=run_id,
         ts=ts,

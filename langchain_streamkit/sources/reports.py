@@ -58,7 +58,8 @@ class Reports:
 
     def seen(self, signal: sig.InterruptSeen) -> None:
         """LangGraph reports a pending interrupt: one that no node raised in this run is from
-        before."""
+        before.
+        """
         if signal.interrupt_id in self.interrupts:
             return
         info = InterruptInfo(
@@ -125,5 +126,5 @@ class Reports:
                 return node
         return self._steps.root
 
-    def _add(self, cls: type[Any], node: RunNode, **fields: Any) -> None:
-        self._outbox.add(cls, {"path": node.path, "step_id": node.step_id, **fields})
+    def _add(self, cls: type[Any], at: RunNode, /, **fields: Any) -> None:
+        self._outbox.add(cls, {"path": at.path, "step_id": at.step_id, **fields})

@@ -7,16 +7,13 @@ sequencing point. ``ts`` is ms since the epoch, ``run_id`` LangChain's id of the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
+from uuid import UUID
 
 import msgspec
+from langchain_core.messages import BaseMessage
 
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from langchain_core.messages import BaseMessage
-
-    from langchain_streamkit.sources.pieces import Piece
+from langchain_streamkit.sources.pieces import Piece
 
 
 class Signal(msgspec.Struct, gc=False):
@@ -44,7 +41,8 @@ class ChainStart(Start):
 
 class ChainEnd(Signal):
     """``output`` is set only when captured. ``messages`` are snapshots of those a node returned;
-    ``awaits_ids`` says that a ``StoredIds`` will follow, once the reducer has run."""
+    ``awaits_ids`` says that a ``StoredIds`` will follow, once the reducer has run.
+    """
 
     output: Any = None
     messages: tuple[BaseMessage, ...] = ()

@@ -66,8 +66,7 @@ class Steps:
 
     def settle_in(self, node: RunNode) -> None:
         """Show the parent if it is a step, and take back what a failed attempt had finished."""
-        parent = node.parent
-        assert parent is not None
+        parent = node.parent or self.root
         if self._every_chain and parent.kind == "chain" and not parent.shown:
             self._show(parent, "chain", labelled=False)
         node.step_id, node.path = parent.step_id, parent.path
@@ -90,8 +89,7 @@ class Steps:
             self.settle_in(node)
 
     def _node_start(self, signal: sig.ChainStart, node: RunNode) -> None:
-        parent = node.parent
-        assert parent is not None
+        parent = node.parent or self.root
         node.kind = "node"
         path: Any = signal.metadata.get("langgraph_path") or (None,)
         # What a node runs in is a graph, but a functional-API task runs in its entrypoint: the

@@ -57,7 +57,18 @@ def now_ms() -> int:
 class RunTap:
     """Signals of one root run. ``push`` must be safe to call from any thread."""
 
-    __slots__ = ("_graph_ns", "_handed", "_node_ns", "_open", "_pending", "capture", "push", "report", "root", "root_end")
+    __slots__ = (
+        "_graph_ns",
+        "_handed",
+        "_node_ns",
+        "_open",
+        "_pending",
+        "capture",
+        "push",
+        "report",
+        "root",
+        "root_end",
+    )
 
     def __init__(
         self,
@@ -87,9 +98,12 @@ class RunTap:
         better whenever it lies right below the reported parent.
         """
         parent = parent_id
-        if context_id is not None and context_id != parent_id and context_id in self._open:
-            if parent_id is None or self._open[context_id] == parent_id:
-                parent = context_id
+        if (
+            context_id is not None
+            and context_id in self._open
+            and (parent_id is None or self._open[context_id] == parent_id)
+        ):
+            parent = context_id
         self._open[run_id] = parent
         return parent
 

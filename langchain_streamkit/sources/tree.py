@@ -53,7 +53,8 @@ class Finished:
 
 class RunNode:
     """One LangChain run. ``id`` is its run id as text, ``step_id`` that of the step which is shown
-    for it (itself, or the nearest ancestor that is shown)."""
+    for it (itself, or the nearest ancestor that is shown).
+    """
 
     __slots__ = (
         "carried",
@@ -83,7 +84,9 @@ class RunNode:
         "work",
     )
 
-    def __init__(self, key: UUID, kind: NodeKind, start: Start | None, parent: RunNode | None) -> None:
+    def __init__(
+        self, key: UUID, kind: NodeKind, start: Start | None, parent: RunNode | None
+    ) -> None:
         self.key = key
         self.id = str(key)
         self.kind: NodeKind = kind
@@ -181,7 +184,7 @@ class RunNode:
             holder.labels.discard(self.label)
 
     def audience(self, *, show_subagents: bool) -> Audience:
-        """``internal`` for hidden runs and, unless ``show_subagents``, for all inside a tool run."""
+        """``internal`` for hidden runs and, unless ``show_subagents``, all inside a tool run."""
         if self.hidden or (self.in_tool and not show_subagents):
             return "internal"
         return "user"
@@ -207,7 +210,8 @@ class RunNode:
         """Leave the tree, handing what has finished below to the parent.
 
         What a failed run had finished becomes suspect there: it is taken back when the parent
-        runs the same again (see ``begin_child``)."""
+        runs the same again (see ``begin_child``).
+        """
         parent = self.parent
         self._free_label()
         if parent is None:
@@ -241,7 +245,9 @@ class RunNode:
             return []
         else:
             scope = None
-        stale = [message for key, message in self.suspects if key == scope and not message.retracted]
+        stale = [
+            message for key, message in self.suspects if key == scope and not message.retracted
+        ]
         self.suspects = [entry for entry in self.suspects if entry[0] != scope]
         if child.kind == "node":
             child.failed_models += len(stale)

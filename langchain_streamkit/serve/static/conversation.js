@@ -95,8 +95,9 @@ class Answer {
         this.#block(key, event, el("div", "other", `[${event.block?.type ?? "content"}]`));
         break;
       case "message.aborted":
-      case "message.retracted":
-        this.#messages.get(event.message_id)?.classList.add("dropped");
+      case "message.retracted": // of a stopped message, what was read stays readable
+        this.#messages.get(event.message_id)?.classList
+          .add(event.reason === "cancelled" ? "unfinished" : "dropped");
         break;
       case "tool.started":
         this.#toolStarted(event);

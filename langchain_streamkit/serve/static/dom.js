@@ -20,12 +20,15 @@ export class Follower {
   #element;
   #follows = true;
   #due = false;
+  #top = 0;
 
   constructor(element) {
     this.#element = element;
     element.addEventListener("scroll", () => {
       const { scrollHeight, scrollTop, clientHeight } = element;
-      this.#follows = scrollHeight - scrollTop - clientHeight < 40;
+      if (scrollHeight - scrollTop - clientHeight < 24) this.#follows = true;
+      else if (scrollTop < this.#top) this.#follows = false; // growing never moves it up
+      this.#top = scrollTop;
     }, { passive: true });
   }
 

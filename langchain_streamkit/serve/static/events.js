@@ -25,8 +25,8 @@ function summary(event) {
     case "reasoning.finished": return `${event.text.length} characters`;
     case "tool_call.started": return event.name;
     case "tool_call.delta": return event.args;
-    case "tool_call.finished": return `${event.name}(${brief(event.args ?? event.invalid?.text)})`;
-    case "tool.started": return `${event.name}(${brief(event.input ?? "")})`;
+    case "tool_call.finished": return brief(event.args ?? event.invalid?.text);
+    case "tool.started": return brief(event.input ?? "");
     case "tool.finished": return brief(event.content ?? event.output ?? "");
     case "tool.failed": return event.error.message;
     case "diagnostic": return `${event.code}: ${event.message}`;
@@ -88,7 +88,7 @@ export class EventList {
     line.append(
       el("span", "seq", String(event.seq)),
       el("span", "type", event.type),
-      el("span", "path", (event.path ?? []).join(" / ")),
+      el("span", "path", (event.path ?? []).join("/")),
       el("span", "said", said.length > IN_A_ROW ? `${said.slice(0, IN_A_ROW)}…` : said),
     );
     details.append(line);

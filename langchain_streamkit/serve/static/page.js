@@ -6,7 +6,7 @@ import { EventList } from "./events.js";
 import { eventsOf } from "./sse.js";
 
 const IDEAS = [
-  "What is the weather in Paris and Oslo, and what is 12 * 34?",
+  "What is the weather in Lisbon and Tromsø, and what is 12 * 34?",
   "What is 17 ** 5 / 3?",
   "What is 1 / 0?",
   "Count to 300",

@@ -7,6 +7,7 @@ is closed; more than ``max_unread`` unread events are an error of the reader, to
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections import deque
 from typing import TYPE_CHECKING
@@ -33,9 +34,11 @@ class Inbox:
 
     @property
     def lag(self) -> int:
+        """How many events are unread."""
         return len(self._events)
 
     def send(self, events: Sequence[Event]) -> None:
+        """Keep the events, as far as there is room."""
         with self._changed:
             room = self._max_unread - len(self._events)
             self._events.extend(events[: max(room, 0)])
@@ -96,7 +99,7 @@ class Inbox:
                 except StopIteration:
                     return
                 if event is None:
-                    self._wakers.append(lambda: _set(loop, changed))
+                    self._wakers.append(functools.partial(_set, loop, changed))
             if event is None:
                 await changed.wait()
             else:
