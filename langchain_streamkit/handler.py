@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from langchain_streamkit.api import as_sinks
 from langchain_streamkit.failures import LOGGER
-from langchain_streamkit.runs.inbox import Inbox
 from langchain_streamkit.runs.attached import AttachedRun
+from langchain_streamkit.runs.inbox import Inbox
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.plan import Options, refuse_unknown
 from langchain_streamkit.sources.callbacks import TapHandler, context_parent

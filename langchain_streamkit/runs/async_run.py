@@ -46,8 +46,9 @@ class AsyncRun(RunHandle, Generic[Output]):
     def batches(self, *, tied: bool = False) -> AsyncIterator[list[Event]]:
         """The events in batches: each all that is ready, never empty. Consumes the run.
 
-        With ``tied`` a cancelled ``await`` of the next batch cancels the run. A bare model without
-        sinks is then read in the reader's own task, which saves a hop per token.
+        ``tied`` is for a reader that lives and dies with the run, such as a response: a cancelled
+        ``await`` of the next batch then may cancel the run, as a disconnect. A bare model without
+        sinks is read in the reader's own task, which saves a hop per token.
         """
         self._driver.open(tied=tied)
         return _Batches(self._driver)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.drive import Answer, as_agen
 
 if TYPE_CHECKING:
@@ -81,18 +82,25 @@ class DirectReader:
         await self._tail()
 
     async def _failed(self, error: BaseException) -> None:
-        ours = False
-        if isinstance(error, asyncio.CancelledError) and self._interrupted:
-            # The same bookkeeping as asyncio.timeout: our cancel is taken back, another is not.
-            self._interrupted = False
-            ours = self._reading is None or self._reading.uncancel() == 0
-        await self._stream.aclose()
-        self._core.conclude(None, error)
-        await self._tail()
-        if not ours and not isinstance(error, Exception):
+        ours = isinstance(error, Exception)
+        if isinstance(error, asyncio.CancelledError):
+            if self._interrupted:
+                # The bookkeeping of asyncio.timeout: our cancel is taken back, another is not.
+                self._interrupted = False
+                ours = self._reading is None or self._reading.uncancel() == 0
+            else:
+                self._core.stop_reason = self._core.stop_reason or "disconnect"
+        await self._end(error)
+        if not ours:
             raise error
 
     async def _close(self) -> None:
-        await self._stream.aclose()
-        self._core.conclude(None, asyncio.CancelledError())
+        await self._end(asyncio.CancelledError())
+
+    async def _end(self, error: BaseException) -> None:
+        try:
+            await self._stream.aclose()
+        except Exception as exc:  # noqa: BLE001 -- the run ends as it does all the same
+            LOGGER.warning("the stream of run %s did not close", self._core.run_id, exc_info=exc)
+        self._core.conclude(None, error)
         await self._tail()

@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.failures import LOGGER
-from langchain_streamkit.sources.signals import Token
+from langchain_streamkit.sources.signals import Note, Token
 from langchain_streamkit.sources.tap import now_ms
 
 if TYPE_CHECKING:
@@ -100,8 +100,9 @@ class Sequencer:
                 self._work(seal=True)
         elif len(signals) >= _FOLD_AT:
             self._work(seal=False)
-        if self.wake is not None:
-            self.wake()
+        wake = self.wake
+        if wake is not None:
+            wake()
 
     def conclude(self, end: Callable[[Normaliser], None]) -> bool:
         """Take what is left, let ``end`` put the terminal event, seal. False if it ended before."""
@@ -141,17 +142,23 @@ class Sequencer:
                 self._lock.release()
             if not self._signals or not (seal or len(self._signals) >= _FOLD_AT):
                 break
-        if self.wake is not None:
-            self.wake()
+        wake = self.wake
+        if wake is not None:
+            wake()
 
     def _feed_all(self) -> None:
         signals, feed = self._signals, self.normaliser.feed
         while signals:
             signal = signals.popleft()
+            if self.ended:  # pushed by another thread while the end was being made
+                self.normaliser.late += 1
+                continue
             try:
                 feed(signal)
             except Exception as exc:  # noqa: BLE001 -- the run goes on without this signal
-                self.report(type(signal).__name__, exc)
+                where = type(signal).__name__
+                self._log(where, exc)
+                self.normaliser.diagnose(now_ms(), "internal", _internal_text(where, exc))
         unread = self.normaliser.outbox.structural + self._ready_structural
         if unread > self._max_unread:
             self._too_many()
@@ -166,7 +173,12 @@ class Sequencer:
             overflow()
 
     def report(self, where: str, error: Exception) -> None:
-        """An error of ours: a log line and a diagnostic."""
+        """An error of ours in a callback, on any thread: a log line and a diagnostic."""
+        self._log(where, error)
+        text = _internal_text(where, error)
+        self.push(Note(now_ms(), self.normaliser.root, "internal", text))
+
+    def _log(self, where: str, error: Exception) -> None:
         LOGGER.error(
             "%s could not be turned into events in run %s",
             where,
@@ -174,9 +186,6 @@ class Sequencer:
             exc_info=error,
             extra={"run_id": self.normaliser.run_id},
         )
-        if not self.ended:
-            text = f"{where} could not be shown ({type(error).__name__}); the log has the details"
-            self.normaliser.diagnose(now_ms(), "internal", text)
 
     def _seal(self) -> None:
         """Number what is folded, give it to sinks, keep it for the reader."""
@@ -230,7 +239,7 @@ class Sequencer:
             if len(signals) == 1 and type(signals[0]) is Token:
                 event = self.express(signals[0])
                 if event is not None:
-                    signals.clear()
+                    signals.popleft()
                     return [event]
             self._feed_all()
             return self._numbered()
@@ -296,3 +305,7 @@ class Sequencer:
 
     def _lagging(self) -> bool:
         return len(self._ready) > _LAG or self._outlets.lag > _LAG
+
+
+def _internal_text(where: str, error: Exception) -> str:
+    return f"{where} could not be shown ({type(error).__name__}); the log has the details"

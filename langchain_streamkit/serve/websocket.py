@@ -53,7 +53,6 @@ class StartRun(Protocol):
 class _Live:
     """What a client's id stands for."""
 
-    task: asyncio.Task[Any] | None = None
     run: AsyncRunLike | None = None
     began: bool = False
     cancelled: bool = False
@@ -210,7 +209,6 @@ class WebSocketSession:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve_run(self, asked: Start, live: _Live, line: Line[str]) -> None:
-        live.task = asyncio.current_task()
         refused: Refused | None = None
         try:
             if (run := await self._make(asked, live)) is None:
@@ -270,14 +268,12 @@ class WebSocketSession:
             live.cancelled = True
             if live.run is not None:
                 runs.append(live.run)
-            elif live.task is not None:
-                live.task.cancel()  # still in config_for
         await asyncio.gather(*(end_run(run, reason) for run in runs), return_exceptions=True)
         if flush and self._tasks:
             await asyncio.wait(self._tasks, timeout=_FLUSH_S)
         line.close()
         for task in self._tasks:
-            task.cancel()  # out of a write that hangs; their runs have ended
+            task.cancel()  # out of config_for, or a write that hangs; their runs have ended
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_FLUSH_S)
 

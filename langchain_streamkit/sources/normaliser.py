@@ -56,6 +56,7 @@ class Normaliser:
         show_subagents: bool = False,
         thread_id: str | None = None,
     ) -> None:
+        self.root = root
         self.run_id = str(root)
         self.thread_id = thread_id
         self.outbox = Outbox(self.run_id)

@@ -32,6 +32,7 @@ class HandRun:
         self.ended = threading.Event()
         self.cancels: list[str] = []
         self.read = self.read_at_cancel = 0
+        self.tidying: threading.Event | None = None
         self.hold_started: asyncio.Event | None = None
         self._queue: asyncio.Queue[list[Event]] = asyncio.Queue()
         self._loop: Any = None
@@ -68,6 +69,8 @@ class HandRun:
                 self.read += len(batch)
                 yield batch
                 if batch[-1].type in TERMINAL_TYPES:
+                    if self.tidying is not None:
+                        await asyncio.to_thread(self.tidying.wait, WAIT_S)
                     return
         finally:
             self.ended.set()

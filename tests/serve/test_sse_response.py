@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -477,6 +478,27 @@ def test_what_breaks_the_reading_of_a_run_ends_it_and_the_response() -> None:
     with pytest.raises(ValueError, match="ours"):
         asyncio.run(scenario())
     assert run.cancels == ["disconnect"]
+
+
+async def test_a_task_that_outlives_its_connection_is_not_collected() -> None:
+    gone = threading.Event()
+
+    async def alone() -> None:
+        held = asyncio.get_running_loop().create_future()  # known to this frame only
+        try:
+            await held
+        finally:
+            gone.set()
+
+    task = weakref.ref(line_module.outlive(asyncio.create_task(alone())))
+    await asyncio.sleep(0)
+    gc.collect()
+
+    assert not gone.is_set()
+    kept = task()
+    assert kept is not None
+    kept.cancel()
+    await asyncio.wait({kept})
 
 
 def test_nothing_of_a_finished_connection_is_kept() -> None:

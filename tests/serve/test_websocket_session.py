@@ -168,9 +168,10 @@ def test_cancelling_twice_cancels_once() -> None:
         ask(client, op="nothing")
         answer(client)  # the second cancel was read before it
 
-        assert run.cancels == ["user"]
         run.feed(run.story.cancelled())
         events_of(client, "a", "run.cancelled")
+
+    assert run.cancels == ["user"]
 
 
 def test_an_id_may_be_used_again_as_soon_as_its_run_has_ended() -> None:
@@ -181,6 +182,26 @@ def test_an_id_may_be_used_again_as_soon_as_its_run_has_ended() -> None:
             ask(client, op="start", id="a", input=number)
             served.maker.run(number).feed(*short_run())
             events_of(client, "a", "run.finished")
+
+
+def test_an_id_may_be_used_again_while_its_run_still_tidies_up() -> None:
+    served = Served()
+    tidied = threading.Event()
+
+    with serving(served.app) as host, client_of(host) as client:
+        ask(client, op="start", id="a", input=1)
+        first = served.maker.run()
+        first.tidying = tidied
+        first.feed(first.story.start())
+        events_of(client, "a", "run.started")
+        first.feed(*short_run())
+        events_of(client, "a", "run.finished")
+        ask(client, op="start", id="a", input=2)
+        served.maker.run(1).feed(*short_run())
+        events_of(client, "a", "run.finished")
+        assert not first.ended.is_set()
+        tidied.set()
+        assert first.ended.wait(WAIT_S)
 
 
 def test_an_open_id_a_run_too_many_and_an_unknown_id_get_error_frames() -> None:

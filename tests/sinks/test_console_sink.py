@@ -224,6 +224,15 @@ def test_lines_wait_for_the_open_text_and_keep_their_order() -> None:
     ]
 
 
+@pytest.fixture
+def switching() -> Any:
+    """Threads change places as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
 def test_two_runs_at_once_are_labelled() -> None:
     a, b = short_run("A", run_id="run-aaaaaa"), short_run("B", run_id="run-bbbbbb")
     mixed = [event for pair in zip(a, b, strict=True) for event in pair]
@@ -234,7 +243,7 @@ def test_two_runs_at_once_are_labelled() -> None:
     assert "[agent bbbbbb]\nB\n" in shown
 
 
-def test_runs_of_several_threads_share_a_sink() -> None:
+def test_runs_of_several_threads_share_a_sink(switching: None) -> None:
     file = io.StringIO()
     sink = ConsoleSink(file)
     runs = [short_run(*[f"<{n}>"] * 50, run_id=f"run-{n}") for n in range(4)]

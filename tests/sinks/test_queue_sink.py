@@ -232,6 +232,23 @@ async def test_two_runs_that_wait_at_once_each_keep_their_order() -> None:
         assert [event for event in got if event.run_id == name] == run
 
 
+async def test_a_send_between_room_and_the_waiting_one_doubles_nothing() -> None:
+    target: Any = asyncio.Queue(maxsize=1)
+    sink: Any = QueueSink(target)
+    first, second = EVENTS[:3], short_run(run_id="b")[:1]
+    sending = asyncio.ensure_future(sink.send(first))
+    await asyncio.sleep(0)
+    got = [target.get_nowait()]  # there is room, and the one who waits for it has not run yet
+
+    other = asyncio.ensure_future(sink.send(second))
+    while len(got) < 4:
+        got.append(await asyncio.wait_for(target.get(), WAIT_S))
+    await asyncio.gather(sending, other)
+
+    assert got == [*first, *second]
+    assert target.empty()
+
+
 # ---- threads -------------------------------------------------------------------------------------
 
 

@@ -126,6 +126,13 @@ def test_end_of_the_block_ends_answers_that_are_still_held(chat: Any) -> None:
     assert threading.active_count() == threads
 
 
+def test_with_leaves_no_thread() -> None:
+    threads = threading.active_count()
+    with scripted_provider(["a"]):
+        assert threading.active_count() == threads + 1
+    assert threading.active_count() == threads
+
+
 async def test_async_with_leaves_no_thread() -> None:
     threads = threading.active_count()
     async with scripted_provider(["a"]):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -33,6 +35,22 @@ async def test_streams_tell_their_callbacks_each_token() -> None:
     [_ async for _ in model.astream("hi", {"callbacks": [handler]})]
     model.invoke("hi", {"callbacks": [handler]})
     assert handler.tokens == ["a", " b", "a", " b"]
+
+
+async def test_async_stream_gives_control_away_before_each_piece() -> None:
+    turns_of_the_other = 0
+
+    async def other() -> None:
+        nonlocal turns_of_the_other
+        while True:
+            turns_of_the_other += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    model = ScriptedLLM([[str(n) for n in range(20)]])
+    seen = [turns_of_the_other async for _ in model.astream("hi")]
+    task.cancel()
+    assert all(later > earlier for earlier, later in itertools.pairwise(seen))
 
 
 async def test_delays_and_exceptions_are_played() -> None:
