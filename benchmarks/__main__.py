@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import table
-from benchmarks.imports import PLAIN, USED, import_ms
+from benchmarks.imports import IN_USE, PACKAGE, import_ms
 from benchmarks.machine import describe
 from benchmarks.measure import Samples, measure, measure_growth
 from benchmarks.memory import measure_sleep
@@ -24,7 +24,7 @@ from benchmarks.targets import (
     Verdict,
     cost_verdicts,
     growth_verdicts,
-    import_verdict,
+    import_verdicts,
     memory_verdicts,
 )
 from benchmarks.workloads import WORKLOADS
@@ -88,7 +88,7 @@ def measure_all(sizes: Sizes) -> Report:
         *cost_verdicts(samples),
         *growth_verdicts(growths, sizes.tokens, sizes.long),
         *memory_verdicts(sleep),
-        *[import_verdict(one, import_ms(one, sizes.imports)) for one in (PLAIN, USED)],
+        *import_verdicts({one: import_ms(one, sizes.imports) for one in (PACKAGE, IN_USE)}),
     ]
     return Report(machine, sizes, samples, verdicts)
 

@@ -44,16 +44,15 @@ def _cost(taken: Samples, route: str) -> str:
 
 
 def promises(verdicts: Iterable[Verdict]) -> Table:
-    rows = [
-        [
-            one.what,
-            f"{one.measured:.2f}{one.unit}",
-            f"{one.at_most:g}{one.unit}",
-            "ok" if one.met else "MISSED",
-        ]
-        for one in verdicts
-    ]
-    return Table(["target", "measured", "at most", ""], rows)
+    """Each promise beside what was measured."""
+    return Table(["target", "measured", "at most", ""], [_promise(one) for one in verdicts])
+
+
+def _promise(one: Verdict) -> list[str]:
+    measured = f"{one.measured:.2f}{one.unit}"
+    if one.at_most is None:
+        return [one.what, measured, "-", "-"]
+    return [one.what, measured, f"{one.at_most:g}{one.unit}", "ok" if one.met else "MISSED"]
 
 
 def plain(table: Table) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.imports import PACKAGE
 from benchmarks.routes import FLOOR, LIMIT, OURS, V2, V3
 
 if TYPE_CHECKING:
+    from benchmarks.imports import Import
     from benchmarks.measure import Growth, Samples
     from benchmarks.memory import Sleep
 
@@ -26,16 +28,16 @@ _MEMORY_MB = 4.0
 
 
 class Verdict(NamedTuple):
-    """One promise: what was measured, and the most it may be."""
+    """What was measured, and the most it may be; ``None`` where nothing is promised."""
 
     what: str
     measured: float
-    at_most: float
+    at_most: float | None
     unit: str
 
     @property
     def met(self) -> bool:
-        return self.measured <= self.at_most
+        return self.at_most is None or self.measured <= self.at_most
 
 
 def cost_verdicts(samples: Mapping[str, Samples]) -> Iterator[Verdict]:
@@ -50,9 +52,10 @@ def growth_verdicts(growths: Mapping[str, Growth], short: int, long: int) -> Ite
         yield Verdict(what, growth.beyond_floor, _GROWTH, "x")
 
 
-def import_verdict(statement: str, milliseconds: float) -> Verdict:
-    what = f"{statement}, after langchain_core.callbacks"
-    return Verdict(what, milliseconds, _IMPORT_MS, " ms")
+def import_verdicts(milliseconds: Mapping[Import, float]) -> Iterator[Verdict]:
+    for what, measured in milliseconds.items():
+        most = _IMPORT_MS if what == PACKAGE else None
+        yield Verdict(f"{what.statement}, after {what.after}", measured, most, " ms")
 
 
 def memory_verdicts(sleep: Sleep) -> Iterator[Verdict]:

@@ -154,6 +154,8 @@ def _plan(
 
 def as_sinks(sinks: Iterable[SinkLike] | SinkLike) -> list[Any]:
     """One sink or several, as sinks. Raises StreamUsageError for what is none."""
-    if isinstance(sinks, (list, tuple, set, frozenset)):
-        return [as_sink(sink) for sink in sinks]
-    return [as_sink(sinks)]  # type: ignore[arg-type]
+    given: Any = sinks
+    if isinstance(given, (list, tuple, set, frozenset)):
+        several: Iterable[Any] = given
+        return [as_sink(sink) for sink in several]
+    return [as_sink(given)]

@@ -11,31 +11,23 @@ from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import get_config_list
 
 from langchain_streamkit.api import as_sinks
-from langchain_streamkit.failures import LOGGER
-from langchain_streamkit.runs.attached import AttachedRun
 from langchain_streamkit.runs.drive import Collected
-from langchain_streamkit.runs.outlets import Outlets
-from langchain_streamkit.runs.plan import Options, Plan, as_runnable, plan_run, refuse_unknown
-from langchain_streamkit.sources.langgraph import handler_base, watch_graph
+from langchain_streamkit.runs.plan import Options, as_runnable, plan_run, refuse_unknown
+from langchain_streamkit.runs.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncIterator,
-        Callable,
         Collection,
         Iterable,
         Iterator,
         Sequence,
     )
-    from types import TracebackType
-    from uuid import UUID
 
     from langchain_core.runnables import RunnableConfig
 
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.sinks.base import Sink, SinkLike
-    from langchain_streamkit.sources.signals import Token
-    from langchain_streamkit.sources.tap import RunTap
 
 
 def with_sinks(
@@ -204,11 +196,11 @@ class WatchedRunnable(Runnable[Any, Any]):
         await asyncio.gather(*(watch.drained() for watch in watches))
         return outputs
 
-    def _watches(self, inputs: Sequence[Any], config: Any) -> list[_Watch]:
+    def _watches(self, inputs: Sequence[Any], config: Any) -> list[Watch]:
         configs = get_config_list(config, len(inputs))
         return [self._watch(one, each) for one, each in zip(inputs, configs, strict=True)]
 
-    def _watch(self, value: Any, config: RunnableConfig | None) -> _Watch:
+    def _watch(self, value: Any, config: RunnableConfig | None) -> Watch:
         plan = plan_run(
             self.bound,
             value,
@@ -220,7 +212,7 @@ class WatchedRunnable(Runnable[Any, Any]):
             options=self._options,
             check_graph=False,
         )
-        return _Watch(plan, self._sinks, self._on_end)
+        return Watch(plan, self._sinks, self._on_end)
 
     # ---- what it is --------------------------------------------------------------------------
 
@@ -267,117 +259,3 @@ class WatchedRunnable(Runnable[Any, Any]):
             return result
 
         return rewrapped
-
-
-class _Watch:
-    """One call of a watched runnable: its run, its handler, the config to call with."""
-
-    def __init__(self, plan: Plan, sinks: Sequence[Sink], on_end: OnEnd | None) -> None:
-        self._plan = plan
-        self._outlets = Outlets(sinks, self._sink_failed)
-        self._run = AttachedRun(
-            plan.run_id,
-            self._outlets,
-            plan.options,
-            on_end,
-            graph=plan.is_graph,
-            thread_id=plan.thread_id,
-        )
-        self._tail: asyncio.Future[Any] | None = None
-        self.push_token: Callable[[Token], None] = self._run.sequencer.push
-        handler = handler_base(streaming=plan.options.streaming)(self)
-        config = plan.config_for(handler)
-        self.config = watch_graph(
-            config, self._run.tap, is_graph=plan.is_graph, output_deltas=False
-        )
-        self._output: Any = None
-
-    # ---- the call ----------------------------------------------------------------------------
-
-    def __enter__(self) -> None:
-        self.begin_sync()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.end(self._output, error)
-
-    async def __aenter__(self) -> None:
-        self.begin_async()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.end(self._output, error)
-        await self.drained()
-
-    def begin_sync(self) -> None:
-        """Begin a run in plain code. Raises StreamUsageError for async sinks."""
-        self._outlets.refuse_async()
-        self._begin()
-
-    def begin_async(self) -> None:
-        """Begin a run in the running loop."""
-        self._outlets.start(asyncio.get_running_loop())
-        self._begin()
-
-    def _begin(self) -> None:
-        self._run.begin(self._plan.name, dict(self._plan.config.get("metadata") or {}))
-
-    def returned(self, output: Any) -> Any:
-        """Note what the call returned."""
-        self._output = output
-        return output
-
-    def passing(self, chunks: Iterable[Any]) -> Iterator[Any]:
-        """The chunks of the call, noting their sum."""
-        collected = Collected()
-        for chunk in chunks:
-            collected.add(chunk)
-            yield chunk
-        self._output = collected.value
-
-    def end(self, output: Any, error: BaseException | None) -> None:
-        """End the run as the call ended, unless its own callbacks have ended it."""
-        self._note_end(self._run.conclude(output, error))
-        self._outlets.close()
-
-    async def drained(self) -> None:
-        """Wait until async sinks and ``on_end`` are done."""
-        await self._outlets.drained()
-        if self._tail is not None:
-            await asyncio.wait({self._tail})
-            if not self._tail.cancelled() and (error := self._tail.exception()) is not None:
-                LOGGER.error("on_end failed after run %s", self._plan.run_id, exc_info=error)
-
-    def _note_end(self, tail: asyncio.Future[Any] | None) -> None:
-        if tail is not None:
-            self._tail = tail
-
-    def _sink_failed(self, sink: Sink, error: Exception) -> None:
-        LOGGER.error(
-            "a sink of run %s failed and gets no more events", self._plan.run_id, exc_info=error
-        )
-        self._run.sink_failed(sink)
-
-    # ---- the handler's router ----------------------------------------------------------------
-
-    def tap_of(self, run_id: UUID) -> RunTap | None:
-        return self._run.tap
-
-    def tap_of_start(
-        self, run_id: UUID, parent_id: UUID | None, name: str, metadata: dict[str, Any] | None
-    ) -> RunTap | None:
-        return self._run.tap
-
-    def run_ended(self, run_id: UUID) -> None:
-        """The call itself tells how the run ended, with the result it returns."""
-
-    def report(self, where: str, error: Exception) -> None:
-        self._run.sequencer.report(where, error)

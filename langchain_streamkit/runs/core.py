@@ -22,7 +22,7 @@ from langchain_streamkit.sources.tap import RunTap, now_ms
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from uuid import UUID
 
     from langchain_core.runnables import RunnableConfig
@@ -252,7 +252,8 @@ def _refuse(_: Token) -> None:
 
 def _is_interrupted(result: Any) -> bool:
     if isinstance(result, dict):
-        return bool(result.get("__interrupt__"))
+        state: Mapping[str, Any] = result
+        return bool(state.get("__interrupt__"))
     return type(result).__name__ == "GraphOutput" and bool(getattr(result, "interrupts", ()))
 
 

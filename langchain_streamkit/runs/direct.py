@@ -95,6 +95,10 @@ class DirectReader:
             raise error
 
     async def _close(self) -> None:
+        if self._interrupted and self._reading is not None:
+            # The cancel arrived together with a chunk and got lost (wait_for before Python 3.12).
+            self._interrupted = False
+            self._reading.uncancel()
         await self._end(asyncio.CancelledError())
 
     async def _end(self, error: BaseException) -> None:

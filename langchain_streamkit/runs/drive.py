@@ -164,10 +164,10 @@ def _model_params(model: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     return cast("dict[str, Any]", dict(params(**kwargs)))
 
 
-def _input_messages(value: object) -> list[BaseMessage]:
+def _input_messages(value: Any) -> list[BaseMessage]:
     if hasattr(value, "to_messages"):
-        value = cast("Any", value).to_messages()
-    items = value if isinstance(value, list | tuple) else [value]
+        value = value.to_messages()
+    items: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
     return [item for item in items if isinstance(item, BaseMessage)]
 
 

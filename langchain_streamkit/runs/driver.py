@@ -17,7 +17,7 @@ from langchain_streamkit.runs.direct import DirectReader
 from langchain_streamkit.runs.drive import drive
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.runs.core import RunCore
@@ -172,7 +172,7 @@ class AsyncDriver:
             if sequencer.ended and not sequencer.has_more:
                 return []
             self._reader = asyncio.current_task()
-            await self._changed()
+            await self._changed(lambda: sequencer.has_more)
 
     async def something_happened(self) -> None:
         """Wait until there is an event after run.started."""
@@ -181,7 +181,7 @@ class AsyncDriver:
             sequencer.settle(seal=False)
             if sequencer.made > 1:
                 return
-            await self._changed()
+            await self._changed(lambda: sequencer.has_signals)
 
     async def finished(self, *, reading: bool = True) -> None:
         """Wait until the run, its sinks and on_end are done."""
@@ -189,13 +189,13 @@ class AsyncDriver:
             self.core.sequencer.nobody_reads()
         await self._ended.wait()
 
-    async def _changed(self) -> None:
-        """Wait until something was pushed, or the run ended."""
+    async def _changed(self, already: Callable[[], bool]) -> None:
+        """Wait until something is pushed, unless it is ``already`` there, or the run ends."""
         sequencer = self.core.sequencer
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         sequencer.wake = self._wake
-        if sequencer.has_more or sequencer.ended:
+        if already() or sequencer.ended:
             self._release()
         try:
             await waiter

@@ -44,7 +44,8 @@ def _types(option: str, entries: Iterable[Any]) -> set[str]:
     found: set[str] = set()
     for entry in entries:
         if isinstance(entry, type) and issubclass(entry, BaseEvent):
-            names = {name for name, cls in EVENT_CLASSES.items() if issubclass(cls, entry)}
+            base: type[BaseEvent] = entry
+            names = {name for name, cls in EVENT_CLASSES.items() if issubclass(cls, base)}
         else:
             family = str(entry).removesuffix(".*")
             names = {

@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from langchain_streamkit.errors import SinkError, StreamUsageError
+from langchain_streamkit.failures import LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -113,8 +114,21 @@ class Outlets:
         pump.start(self._loop)
 
     def _drop(self, sink: Sink, error: Exception) -> None:
+        """A plain sink failed: it gets no more events, but learns that it is the end."""
         self._plain.remove(sink)
         self._fail(sink, error)
+        if self._closed:
+            return
+        try:
+            answer = sink.close()
+        except Exception as exc:  # noqa: BLE001 -- it has failed already, and that was told
+            LOGGER.warning("%s did not close either", type(sink).__name__, exc_info=exc)
+            return
+        if answer is not None and self._loop is not None:
+            pump = _Pump(sink, self._fail, first=answer, closes=True)
+            self._pumps.append(pump)
+            pump.start(self._loop)
+            pump.close()
 
     def _fail(self, sink: Sink, error: Exception) -> None:
         if not isinstance(error, SinkError):
@@ -204,6 +218,14 @@ class _Pump:
             self._batches.clear()
             self.lag = 0
             self._on_failure(self.sink, exc)
+            await self._close_failed()
+
+    async def _close_failed(self) -> None:
+        """It gets no more events, but learns that it is the end."""
+        try:
+            await _finished(self.sink.close())
+        except Exception as exc:  # noqa: BLE001 -- it has failed already, and that was told
+            LOGGER.warning("%s did not close either", type(self.sink).__name__, exc_info=exc)
 
 
 async def _finished(answer: Awaitable[None] | None) -> None:

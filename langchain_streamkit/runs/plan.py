@@ -77,10 +77,11 @@ class Options(NamedTuple):
         _one_of("capture", self.capture, CAPTURES)
         _one_of("steps", [self.steps], {"graph", "all"})
         _one_of("on_sink_error", [self.on_sink_error], {"continue", "raise"})
-        if isinstance(self.max_unread, bool) or not isinstance(self.max_unread, int):
-            raise StreamUsageError(f"max_unread={self.max_unread!r} is not a number of events")
-        if self.max_unread < 1:
-            raise StreamUsageError(f"max_unread={self.max_unread} leaves no room; write 1 or more")
+        room: object = self.max_unread
+        if isinstance(room, bool) or not isinstance(room, int):
+            raise StreamUsageError(f"max_unread={room!r} is not a number of events")
+        if room < 1:
+            raise StreamUsageError(f"max_unread={room} leaves no room; write 1 or more")
         return self._replace(capture=frozenset(self.capture))
 
     @property
@@ -175,7 +176,8 @@ def plan_run(
 def as_runnable(value: object) -> Runnable[Any, Any]:
     """``value`` itself if it is a Runnable; else StreamUsageError with what to write instead."""
     if isinstance(value, Runnable):
-        return value
+        runnable: Runnable[Any, Any] = value
+        return runnable
     shown = _name_of(value)
     if hasattr(value, "compile") and hasattr(value, "add_node"):
         advice = "an uncompiled graph; pass graph.compile()"
@@ -243,12 +245,13 @@ def _config(config: object, thread_id: str | None) -> RunnableConfig:
         raise StreamUsageError(
             f"config['callbacks'] is a {_name_of(callbacks)}; write a list: [handler]"
         )
-    configurable = given.get("configurable") or {}
-    if not isinstance(configurable, Mapping):
+    found: object = given.get("configurable") or {}
+    if not isinstance(found, Mapping):
         raise StreamUsageError(
-            f"config['configurable'] is a {_name_of(configurable)}, not a dict; "
+            f"config['configurable'] is a {_name_of(found)}, not a dict; "
             "write {'configurable': {'thread_id': '1'}}"
         )
+    configurable = cast("Mapping[str, Any]", found)
     if thread_id is not None:
         known = configurable.get("thread_id")
         if known is not None and known != thread_id:

@@ -265,6 +265,11 @@ class Sequencer:
         return bool(self._ready or self._signals or self.normaliser.outbox)
 
     @property
+    def has_signals(self) -> bool:
+        """Whether something was pushed that is not folded yet."""
+        return bool(self._signals)
+
+    @property
     def made(self) -> int:
         """How many events there are so far, read or not."""
         return self.normaliser.outbox.made

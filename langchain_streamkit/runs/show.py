@@ -66,11 +66,10 @@ class _Notebook:
         self._draw(snapshot)
 
     def _draw(self, snapshot: RunSnapshot) -> None:
-        from IPython.display import HTML, display  # type: ignore[import-not-found,unused-ignore]
-
-        card = HTML(snapshot._repr_html_())
+        notebook: Any = importlib.import_module("IPython.display")  # Jupyter's, and untyped
+        card = notebook.HTML(snapshot._repr_html_())
         if self._handle is None:
-            self._handle = display(card, display_id=True)
+            self._handle = notebook.display(card, display_id=True)
         else:
             self._handle.update(card)
         self._drawn = time.monotonic()

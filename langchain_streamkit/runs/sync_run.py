@@ -223,7 +223,7 @@ class _Worker:
             if sequencer.ended and not sequencer.has_more:
                 self.wait()
                 return []
-            self._wait_for_change()
+            self._wait_for_change(lambda: sequencer.has_more)
 
     def something_happened(self) -> None:
         sequencer = self.core.sequencer
@@ -231,14 +231,14 @@ class _Worker:
             sequencer.settle(seal=False)
             if sequencer.made > 1:
                 return
-            self._wait_for_change()
+            self._wait_for_change(lambda: sequencer.has_signals)
 
-    def _wait_for_change(self) -> None:
+    def _wait_for_change(self, already: Callable[[], bool]) -> None:
         sequencer = self.core.sequencer
         self._changed.clear()
         sequencer.wake = self._changed.set
         try:
-            if not (sequencer.has_more or sequencer.ended):
+            if not (already() or sequencer.ended):
                 self._changed.wait()
         except BaseException:  # Ctrl-C in the reader
             self.cancel("user")

@@ -76,10 +76,10 @@ def create_app(
     called by (``["*"]``: any), so that no other site's name can be pointed at it.
     """
 
-    async def page(request: Request) -> Response:
+    async def page(_: Request) -> Response:
         return FileResponse(STATIC / "index.html", headers=_PAGE_HEADERS)
 
-    async def health(request: Request) -> Response:
+    async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok", "live_runs": len(live), **about})
 
     async def start(request: Request) -> Response:
@@ -105,7 +105,9 @@ def create_app(
             return
         await WebSocketSession(ws, None, view="steps", start=start_run).serve()
 
-    def start_run(_: Any, text: Any, config: Any, /, *, thread_id: str | None) -> AsyncRun[Any]:
+    def start_run(
+        _agent: Any, text: Any, _config: Any, /, *, thread_id: str | None
+    ) -> AsyncRun[Any]:
         if not isinstance(text, str) or not text:
             raise StreamUsageError('the input is the text to say; write "input": "..."')
         return live.make(text, thread_id)

@@ -18,7 +18,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from langchain_core.language_models import BaseChatModel
 
@@ -80,31 +80,38 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 @contextlib.contextmanager
-def _provider() -> Iterator[Provider]:
+def _provider() -> Generator[Provider]:
     """The real provider where there is a key, else a scripted one that lives as long as we do."""
-    from langchain_openai import ChatOpenAI
-    from openai import DefaultAsyncHttpxClient
-
-    if os.environ.get("OPENAI_API_KEY"):
+    if key := os.environ.get("OPENAI_API_KEY"):
         name = os.environ.get("OPENAI_MODEL") or DEFAULT_MODEL
         where = os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-        # stream_usage: with another base URL it would be off, and there would be no token counts.
-        yield Provider(ChatOpenAI(model=name, stream_usage=True), "openai", name, where)
+        yield Provider(_chat_model(name, where, key, proxies=True), "openai", name, where)
         return
 
     from langchain_streamkit.serve.demo_script import answer
     from langchain_streamkit.testing import scripted_provider
 
     with scripted_provider(answer) as scripted:
-        options: dict[str, Any] = {
-            "model": "scripted",
-            "base_url": scripted.base_url,
-            "api_key": "none",
-            "stream_usage": True,
-            # It is on this machine, whatever proxy the environment names.
-            "http_async_client": DefaultAsyncHttpxClient(trust_env=False),
-        }
-        yield Provider(ChatOpenAI(**options), "scripted", "scripted", scripted.base_url)
+        where = scripted.base_url
+        model = _chat_model("scripted", where, "none", proxies=False)  # it is on this machine
+        yield Provider(model, "scripted", "scripted", where)
+
+
+def _chat_model(name: str, base_url: str, key: str, *, proxies: bool) -> BaseChatModel:
+    from langchain_openai import ChatOpenAI
+    from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
+
+    options: dict[str, Any] = {
+        "model": name,
+        "base_url": base_url,
+        "api_key": key,
+        # With a base URL it would be off, and there would be no token counts.
+        "stream_usage": True,
+        # ChatOpenAI's own clients take no proxy from the environment, and warn of it.
+        "http_client": DefaultHttpxClient(trust_env=proxies),
+        "http_async_client": DefaultAsyncHttpxClient(trust_env=proxies),
+    }
+    return ChatOpenAI(**options)
 
 
 def _greet(host: str, port: int, provider: Provider) -> None:
@@ -146,7 +153,9 @@ def _serve(listener: socket.socket, host: str, provider: Provider) -> None:
         about={"provider": provider.kind, "model": provider.name},
         hosts=LOCAL_HOSTS if host in _LOOPBACK else ["*"],
     )
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2
+    )
     server = stopping_runs(live)(config)
     with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn when all is closed
         server.run(sockets=[listener])

@@ -26,7 +26,11 @@ SYSTEM = (
 def demo_agent(model: BaseChatModel) -> Runnable[Any, Any]:
     """The compiled graph; its state is ``{"messages": [...]}``, kept in memory by ``thread_id``."""
     from langgraph.checkpoint.memory import InMemorySaver
-    from langgraph.graph import START, MessagesState, StateGraph
+    from langgraph.graph import (  # pyright: ignore[reportMissingTypeStubs]
+        START,
+        MessagesState,
+        StateGraph,
+    )
     from langgraph.prebuilt import ToolNode, tools_condition
 
     tools = [get_weather, calculate]

@@ -72,7 +72,9 @@ def _calls(question: str, before: Sequence[str]) -> list[ToolCall]:
         for city in _BETWEEN.split(places)
         if any(map(_ABOUT_WEATHER.search, (question, *before[-1:])))
     ]
-    calls += [ToolCall("calculate", {"expression": text.strip()}) for text in _SUM.findall(question)]
+    calls += [
+        ToolCall("calculate", {"expression": text.strip()}) for text in _SUM.findall(question)
+    ]
     return calls
 
 
@@ -96,7 +98,9 @@ def _sentence(name: str, args: dict[str, Any], result: str) -> str:
         return f"The tool {name} could not help: {result.removeprefix('Error: ')}."
     if name == "get_weather":
         sky, degrees, wind = result.split(", ")
-        return f"In {args['city']} it is {degrees} now: {sky}, with {wind.replace('wind', 'wind at')}."
+        return (
+            f"In {args['city']} it is {degrees} now: {sky}, with {wind.replace('wind', 'wind at')}."
+        )
     return f"{args['expression']} makes {result}."
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import math
-import operator
 import zlib
 from collections.abc import Callable
 
@@ -23,17 +22,17 @@ _MAX_SIZE = 1e100
 _SKIES = ("sunny", "partly cloudy", "overcast", "light rain", "heavy rain", "fog", "snow showers")
 
 _BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+    ast.FloorDiv: lambda a, b: a // b,
+    ast.Mod: lambda a, b: a % b,
+    ast.Pow: lambda a, b: a**b,
 }
 _UNARY: dict[type[ast.unaryop], Callable[[float], float]] = {
-    ast.UAdd: operator.pos,
-    ast.USub: operator.neg,
+    ast.UAdd: lambda a: a,
+    ast.USub: lambda a: -a,
 }
 
 
@@ -43,7 +42,7 @@ class CalculationError(ValueError):
 
 @tool
 async def get_weather(city: str) -> str:
-    """Tell the weather in a city now. (A demo: the weather is invented.)"""
+    """Tell the weather in a city now; as this is a demo, it is invented."""
     await asyncio.sleep(_LOOKUP_S)
     seed = zlib.crc32(city.strip().casefold().encode())
     sky = _SKIES[seed % len(_SKIES)]

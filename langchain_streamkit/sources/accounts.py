@@ -80,7 +80,7 @@ class Accounts:
                 reasoning=sum(r.details.reasoning for r in records),
                 audio=sum(r.details.audio for r in records),
             ),
-            source=min((r.source for r in records), key=_SOURCES.index, default="none"),
+            source=next((s for s in _SOURCES if any(r.source == s for r in records)), "none"),
             status=_worst([r.status for r in records]),
             first_token_ms=first - self._started if first is not None else None,
         )

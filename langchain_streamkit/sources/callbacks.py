@@ -266,13 +266,13 @@ class StreamingTapHandler(TapHandler):
     """A handler for which models stream under ``invoke``; the outputs of chains pass untouched."""
 
     def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[_T]) -> AsyncIterator[_T]:
-        tap: Any = _next_streaming_handler(sys._getframe(1))  # noqa: SLF001
+        tap: Any = _next_streaming_handler(sys._getframe(1))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         if tap is None:
             return output
         return cast("AsyncIterator[_T]", tap.tap_output_aiter(run_id, output))
 
     def tap_output_iter(self, run_id: UUID, output: Iterator[_T]) -> Iterator[_T]:
-        tap: Any = _next_streaming_handler(sys._getframe(1))  # noqa: SLF001
+        tap: Any = _next_streaming_handler(sys._getframe(1))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         if tap is None:
             return output
         return cast("Iterator[_T]", tap.tap_output_iter(run_id, output))

@@ -34,7 +34,8 @@ def interrupts_of(error: BaseException) -> list[Any]:
     """The ``Interrupt`` objects a ``GraphInterrupt`` carries, else nothing."""
     if type(error).__name__ not in ("GraphInterrupt", "NodeInterrupt") or not error.args:
         return []
-    carried = error.args[0]
+    carried: Any = error.args[0]
     if not isinstance(carried, list | tuple):
         return []
-    return [one for one in carried if hasattr(one, "id")]
+    interrupts: list[Any] = list(carried)
+    return [one for one in interrupts if hasattr(one, "id")]

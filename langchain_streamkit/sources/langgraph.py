@@ -49,17 +49,22 @@ def _handler_base(streaming: bool, graphs: bool) -> type[TapHandler]:  # noqa: F
     from langgraph.callbacks import GraphCallbackHandler
 
     if not streaming:
-        return type("GraphTapHandler", (base, GraphCallbackHandler), {})
+        return _made((base, GraphCallbackHandler))
     try:
         # Being one of LangGraph's own stream handlers keeps its nodes on `ainvoke`: for any other
         # streaming handler it drives them by `astream`, which changes how fallbacks behave
         # (`use_astream` in langgraph/pregel/main.py).
         from langgraph.pregel._messages import StreamMessagesHandler
     except ImportError:  # pragma: no cover -- no version within our bounds lacks it
-        return type("GraphTapHandler", (base, GraphCallbackHandler), {})
+        return _made((base, GraphCallbackHandler))
+    return _made((base, StreamMessagesHandler, GraphCallbackHandler))
+
+
+def _made(bases: tuple[type[Any], ...]) -> type[TapHandler]:
     # `subgraphs` keeps LangGraph from dropping the handler in graphs called with their own thread.
-    namespace = {"subgraphs": True, "parent_ns": None}
-    return type("GraphTapHandler", (base, StreamMessagesHandler, GraphCallbackHandler), namespace)
+    made: Any = type("GraphTapHandler", bases, {"subgraphs": True, "parent_ns": None})
+    handler: type[TapHandler] = made
+    return handler
 
 
 def watch_graph(

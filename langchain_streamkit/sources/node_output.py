@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, RemoveMessage, ToolMessage, convert_to_messages
 
@@ -21,14 +21,14 @@ _MESSAGES_KEY = "messages"
 """The one state key under which plain dicts, tuples and strings are taken for messages."""
 
 
-def known_ids(state: object) -> tuple[str, ...]:
+def known_ids(state: Any) -> tuple[str, ...]:
     """Ids of the messages in a node's or root's input; those are never echoed."""
     return tuple(
         value.id for value in _in_state(state) if isinstance(value, BaseMessage) and value.id
     )
 
 
-def returned_messages(output: object) -> list[BaseMessage]:
+def returned_messages(output: Any) -> list[BaseMessage]:
     """The messages a node returned, in order, without removals.
 
     The objects themselves, so that the id a reducer sets later can be read from them; dicts,
@@ -82,10 +82,10 @@ def _same(left: BaseMessage, right: BaseMessage) -> bool:
     return type(left) is type(right) and left.content == right.content
 
 
-def _updates(output: object) -> Iterator[object]:
+def _updates(output: Any) -> Iterator[Any]:
     """Unfold commands, and lists of them, to the state updates they carry."""
     if _is_command(output):
-        yield cast("Any", output).update
+        yield output.update
     elif isinstance(output, Sequence) and any(map(_is_command, output)):
         for item in output:
             yield from _updates(item)
@@ -93,12 +93,12 @@ def _updates(output: object) -> Iterator[object]:
         yield output
 
 
-def _is_command(value: object) -> bool:
+def _is_command(value: Any) -> bool:
     # By name, because importing langgraph.types costs what a chain without graphs need not pay.
     return type(value).__name__ == "Command" and hasattr(value, "update")
 
 
-def _as_messages(update: object) -> Iterator[BaseMessage]:
+def _as_messages(update: Any) -> Iterator[BaseMessage]:
     if isinstance(update, BaseMessage):
         yield update
     elif isinstance(update, Mapping):
@@ -119,28 +119,28 @@ def _as_messages(update: object) -> Iterator[BaseMessage]:
             yield from _messages_in(value)
 
 
-def _messages_in(value: object) -> Iterator[BaseMessage]:
+def _messages_in(value: Any) -> Iterator[BaseMessage]:
     if isinstance(value, BaseMessage):
         yield value
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         yield from (item for item in value if isinstance(item, BaseMessage))
 
 
-def _converted(value: object) -> Iterator[BaseMessage]:
+def _converted(value: Any) -> Iterator[BaseMessage]:
     # LangGraph's Overwrite carries the messages in `.value`.
     value = getattr(value, "value", value)
-    items = value if isinstance(value, list) else [value]
+    items: list[Any] = value if isinstance(value, list) else [value]
     for item in items:
         if isinstance(item, BaseMessage):
             yield item
         elif isinstance(item, str | dict | tuple):
             try:
-                yield convert_to_messages([cast("Any", item)])[0]
+                yield convert_to_messages([item])[0]
             except (ValueError, TypeError, NotImplementedError):
                 continue  # not a message: the reducer will say so
 
 
-def _in_state(state: object) -> Iterator[object]:
+def _in_state(state: Any) -> Iterator[Any]:
     if isinstance(state, BaseMessage):
         yield state
     elif isinstance(state, Mapping):
@@ -153,7 +153,7 @@ def _in_state(state: object) -> Iterator[object]:
             yield from _messages_in(value)
 
 
-def _fields(value: object) -> Iterator[object]:
+def _fields(value: Any) -> Iterator[Any]:
     """The field values of a dataclass or Pydantic state."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):

@@ -339,6 +339,5 @@ def _message_of_command(output: object) -> ToolMessage | None:
     return found[0] if len(found) == 1 else None
 
 
-def _configurable(config: object) -> Mapping[str, Any]:
-    found: Any = config.get("configurable") if isinstance(config, dict) else None
-    return found or {}
+def _configurable(config: Any) -> Mapping[str, Any]:
+    return (config or {}).get("configurable") or {}

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import uvicorn
 from langchain_openai import ChatOpenAI
-from openai import DefaultAsyncHttpxClient
+from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from langchain_streamkit import ConsoleSink, Event, decode_event
 from langchain_streamkit.serve.app import create_app
@@ -23,6 +21,9 @@ from langchain_streamkit.serve.demo import stopping_runs
 from langchain_streamkit.serve.demo_agent import demo_agent
 from langchain_streamkit.serve.live_runs import LiveRuns
 from langchain_streamkit.testing import ScriptedProvider, scripted_provider
+
+if TYPE_CHECKING:
+    import httpx
 
 WAIT_S = 10
 """No wait in these tests should come near this; it turns a hang into a failure."""
@@ -51,15 +52,19 @@ def demo(script: Any) -> Iterator[Demo]:
     address = f"127.0.0.1:{listener.getsockname()[1]}"
     with scripted_provider(script) as provider, listener:
         client = DefaultAsyncHttpxClient(trust_env=False)
-        options: dict[str, Any] = {"api_key": "none", "max_retries": 0, "stream_usage": True}
-        model = ChatOpenAI(
-            model="scripted", base_url=provider.base_url, http_async_client=client, **options
-        )
+        options: dict[str, Any] = {
+            "model": "scripted",
+            "base_url": provider.base_url,
+            "api_key": "none",
+            "max_retries": 0,
+            "stream_usage": True,
+            "http_client": DefaultHttpxClient(trust_env=False),
+            "http_async_client": client,
+        }
+        model = ChatOpenAI(**options)
         live = LiveRuns(demo_agent(model), sinks=[ConsoleSink(terminal)])
         app = create_app(live, about={"provider": "scripted", "model": "scripted"})
-        config = uvicorn.Config(
-            app, lifespan="off", log_level="error", timeout_graceful_shutdown=2
-        )
+        config = uvicorn.Config(app, lifespan="off", log_level="error", timeout_graceful_shutdown=2)
         server: uvicorn.Server = stopping_runs(live)(config)
 
         async def serve() -> None:
@@ -123,7 +128,3 @@ class Watched:
 def said(request: Any) -> list[tuple[str, str]]:
     """The messages of a request to the provider: (role, text)."""
     return [(message["role"], message.get("content") or "") for message in request.body["messages"]]
-
-
-def as_json(text: str | bytes) -> Any:
-    return json.loads(text)

@@ -12,13 +12,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
-import pytest
 
 from langchain_streamkit.serve import demo as command
 from langchain_streamkit.testing import scripted_provider
 from tests.demo.demos import WAIT_S
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).parents[2]
 START_S = 40

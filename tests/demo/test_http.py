@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from langchain_streamkit import check_stream
 from langchain_streamkit.serve.demo_script import answer
 from langchain_streamkit.testing import ToolCall, Turn
-from tests.demo.conftest import Ask
-from tests.demo.demos import WAIT_S, as_json, demo, said
+from langchain_streamkit.testing.waiting import await_until
+from tests.demo.demos import WAIT_S, demo, said
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.demo.conftest import Ask
 
 QUESTION = "What is the weather in Lisbon, and what is 12 * 34?"
 
@@ -77,9 +80,7 @@ async def test_client_that_leaves_stops_its_run(ask: Ask) -> None:
         async with ask(served, "hi") as run:
             await run.until("text.delta")
         await served.provider.requests[0].await_disconnected()
-        async with asyncio.timeout(WAIT_S):
-            while len(served.live):
-                await asyncio.sleep(0.01)
+        await await_until(lambda: not len(served.live), WAIT_S, lambda: "the run is still known")
     assert "cancelled by disconnect" in served.terminal.getvalue()
 
 
@@ -243,7 +244,7 @@ async def test_page_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> N
 async def test_health_says_which_provider_is_used(client: httpx.AsyncClient) -> None:
     with demo([]) as served:
         response = await client.get(f"{served.url}/healthz")
-    assert as_json(response.content) == {
+    assert response.json() == {
         "status": "ok",
         "live_runs": 0,
         "provider": "scripted",

@@ -11,10 +11,13 @@ from langchain_streamkit.testing import ProviderError
 
 
 def ask(*messages: dict[str, Any] | str) -> Any:
-    turn = answer(
-        {"messages": [m if isinstance(m, dict) else {"role": "user", "content": m} for m in messages]}
+    return answer(
+        {
+            "messages": [
+                m if isinstance(m, dict) else {"role": "user", "content": m} for m in messages
+            ]
+        }
     )
-    return turn
 
 
 def text_of(turn: Any) -> str:
@@ -55,7 +58,9 @@ def test_question_asks_for_the_tools_it_names(question: str, calls: list[tuple[s
 
 
 def test_question_about_another_city_follows_one_about_weather() -> None:
-    assert calls_of(ask("weather in Paris?", "And in Oslo?")) == [("get_weather", '{"city": "Oslo"}')]
+    assert calls_of(ask("weather in Paris?", "And in Oslo?")) == [
+        ("get_weather", '{"city": "Oslo"}')
+    ]
 
 
 def test_answer_is_made_of_the_tools_results_since_the_question() -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from langchain_streamkit.testing import Turn
 from tests.demo.demos import WAIT_S, Demo, demo
+
+if TYPE_CHECKING:
+    import httpx
 
 
 def socket(served: Demo, **options: Any) -> connect:
@@ -79,7 +81,6 @@ async def test_input_that_is_no_text_is_refused(value: object) -> None:
 
 
 async def test_page_of_another_site_gets_no_socket() -> None:
-    with demo([]) as served:
-        with pytest.raises(InvalidStatus) as caught:
-            await socket(served, origin="https://evil.example").__aenter__()
+    with demo([]) as served, pytest.raises(InvalidStatus) as caught:
+        await socket(served, origin="https://evil.example")
     assert caught.value.response.status_code == 403

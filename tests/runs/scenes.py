@@ -16,7 +16,8 @@ from langgraph.types import interrupt
 from langchain_streamkit.testing import ScriptedModel, Turn
 
 QUESTION: dict[str, Any] = {"messages": [HumanMessage("hi")]}
-ENDLESS = 100_000
+ENDLESS = 10_000
+"""Words that take at least ten seconds, one ms each."""
 
 
 class State(TypedDict):

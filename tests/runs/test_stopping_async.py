@@ -41,7 +41,7 @@ def in_agent() -> Any:
         """Do the work."""
         return "done"
 
-    words = Turn(["word "] * 100_000, delay=0.001)
+    words = Turn(["word "] * 10_000, delay=0.001)
     return create_agent(
         ScriptedModel([Turn(tool_calls=[ToolCall("work", {"thing": "a"})]), words]), [work]
     )

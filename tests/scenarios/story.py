@@ -127,13 +127,11 @@ class _Teller:
                 return f"tool.progress {where} {event.tool_call_id} {event.data!r}"
             case ev.ToolFinished():
                 return (
-                    f"tool.finished {where} {event.tool_call_id} {event.outcome}"
-                    f" {event.content!r}"
+                    f"tool.finished {where} {event.tool_call_id} {event.outcome} {event.content!r}"
                 )
             case ev.ToolFailed():
                 return (
-                    f"tool.failed {where} {event.tool_call_id} {event.error.code}"
-                    f" {event.content!r}"
+                    f"tool.failed {where} {event.tool_call_id} {event.error.code} {event.content!r}"
                 )
             case ev.Custom():
                 name = f" {event.name}" if event.name else ""

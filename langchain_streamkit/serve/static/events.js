@@ -84,7 +84,7 @@ export class EventList {
     row.dataset.family = family(event.type);
     const details = el("details");
     const line = el("summary");
-    const said = summary(event);
+    const said = summary(event) ?? "";
     line.append(
       el("span", "seq", String(event.seq)),
       el("span", "type", event.type),
