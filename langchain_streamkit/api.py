@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_streamkit.runs.async_run import AsyncRun
 from langchain_streamkit.runs.plan import Options, plan_run, refuse_unknown
@@ -154,8 +154,6 @@ def _plan(
 
 def as_sinks(sinks: Iterable[SinkLike] | SinkLike) -> list[Any]:
     """One sink or several, as sinks. Raises StreamUsageError for what is none."""
-    given: Any = sinks
-    if isinstance(given, (list, tuple, set, frozenset)):
-        several: Iterable[Any] = given
-        return [as_sink(sink) for sink in several]
-    return [as_sink(given)]
+    if isinstance(sinks, (list, tuple, set, frozenset)):
+        return [as_sink(sink) for sink in cast("Iterable[SinkLike]", sinks)]
+    return [as_sink(cast("SinkLike", sinks))]

@@ -246,16 +246,25 @@ class WatchedRunnable(Runnable[Any, Any]):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # copy and pickle ask before there is a `bound`
             raise AttributeError(name)
-        value = getattr(self.bound, name)
-        if not callable(value) or isinstance(value, type | Runnable):
+        value: Any = getattr(self.bound, name)
+        if _is_plain(value):
             return value
 
         @functools.wraps(value)
         def rewrapped(*args: Any, **kwargs: Any) -> Any:
             # bind_tools, with_structured_output … give another runnable: it is watched as well.
-            result = value(*args, **kwargs)
-            if isinstance(result, Runnable):
+            result: Any = value(*args, **kwargs)
+            if _is_runnable(result):
                 return WatchedRunnable(result, self._sinks, self._options, self._on_end)
             return result
 
         return rewrapped
+
+
+def _is_runnable(value: object) -> bool:
+    return isinstance(value, Runnable)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether an attribute is handed out as it is: anything but a method."""
+    return not callable(value) or isinstance(value, type) or _is_runnable(value)

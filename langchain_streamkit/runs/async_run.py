@@ -50,8 +50,7 @@ class AsyncRun(RunHandle, Generic[Output]):
         ``await`` of the next batch then may cancel the run, as a disconnect. A bare model without
         sinks is read in the reader's own task, which saves a hop per token.
         """
-        self._driver.open(tied=tied)
-        return _Batches(self._driver)
+        return self._driver.open(tied=tied) or _Batches(self._driver)
 
     async def started(self) -> None:
         """Return when the first event after run.started is there.

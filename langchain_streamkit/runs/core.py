@@ -7,7 +7,7 @@ root ended is ``run.cancelled``, whatever its code made of the stop; ``on_end`` 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_streamkit import errors
 from langchain_streamkit.failures import LOGGER, log_failure
@@ -22,7 +22,7 @@ from langchain_streamkit.sources.tap import RunTap, now_ms
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from langchain_core.runnables import RunnableConfig
@@ -193,7 +193,7 @@ class RunCore:
             self.result = result
             if _is_interrupted(result):
                 normaliser.interrupted()
-            normaliser.finish(now_ms(), to_plain(result))
+            normaliser.finish(now_ms(), result)
 
         self._ended(self.sequencer.conclude(end))
 
@@ -252,8 +252,7 @@ def _refuse(_: Token) -> None:
 
 def _is_interrupted(result: Any) -> bool:
     if isinstance(result, dict):
-        state: Mapping[str, Any] = result
-        return bool(state.get("__interrupt__"))
+        return bool(cast("dict[str, Any]", result).get("__interrupt__"))
     return type(result).__name__ == "GraphOutput" and bool(getattr(result, "interrupts", ()))
 
 

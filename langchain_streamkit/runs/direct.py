@@ -26,6 +26,7 @@ class DirectReader:
     def __init__(self, core: RunCore, tail: Callable[[], Awaitable[None]]) -> None:
         plan = core.plan
         self._core = core
+        self._sequencer = core.sequencer
         self._tail = tail
         self._answer = Answer(core)
         stream = plan.runnable.astream(plan.input, plan.config, **plan.kwargs)
@@ -34,35 +35,46 @@ class DirectReader:
         self._interrupted = False
         self._closing: asyncio.Task[None] | None = None
 
-    async def next_batch(self) -> list[Event]:
-        """The events of the next chunk; empty after the terminal event."""
-        core = self._core
-        sequencer = core.sequencer
+    def __aiter__(self) -> DirectReader:
+        return self
+
+    async def __anext__(self) -> list[Event]:
+        """The events of the next chunk."""
+        core, sequencer, stream = self._core, self._sequencer, self._stream
         self._reading = asyncio.current_task()
         try:
             while True:
-                if sequencer.has_more and (events := sequencer.take()):
-                    return events
-                if sequencer.ended:
-                    return []
+                if sequencer.has_more:
+                    events = sequencer.take()
+                    if events:
+                        return events
+                elif sequencer.ended:
+                    raise StopAsyncIteration
                 if core.stopping:
                     await self._close()
                     continue
                 try:
-                    chunk = await self._stream.__anext__()
+                    chunk = await stream.__anext__()
                 except StopAsyncIteration:
                     await self._finish()
+                    continue
                 except BaseException as exc:  # noqa: BLE001 -- becomes the terminal event
                     await self._failed(exc)
-                else:
-                    token = self._answer.add(chunk)
-                    if token is not None:
-                        event = sequencer.express(token)
-                        if event is not None:
-                            return [event]
-                        sequencer.push(token)
+                    continue
+                token = self._answer.add(chunk)
+                if token is not None:
+                    event = sequencer.express(token)
+                    if event is not None:
+                        return [event]
+                    sequencer.push(token)
         finally:
             self._reading = None
+
+    async def aclose(self) -> None:
+        """Leave the run: it is cancelled if it has not ended."""
+        self._core.stop("user")
+        if self._closing is not None:
+            await self._closing
 
     def stop(self) -> None:
         """Interrupt the reader's await, or close the stream while the reader is elsewhere."""
@@ -106,5 +118,6 @@ class DirectReader:
             await self._stream.aclose()
         except Exception as exc:  # noqa: BLE001 -- the run ends as it does all the same
             LOGGER.warning("the stream of run %s did not close", self._core.run_id, exc_info=exc)
+        self._core.tap.failed(self._core.plan.run_id, error)
         self._core.conclude(None, error)
         await self._tail()

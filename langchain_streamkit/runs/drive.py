@@ -84,20 +84,28 @@ async def _by_items(core: RunCore) -> BaseMessage | None:
     plan = core.plan
     answer = Answer(core)
     stream = plan.runnable.astream(plan.input, plan.config, **plan.kwargs)
-    async with aclosing(as_agen(stream)) as chunks:
-        async for chunk in chunks:
-            if (token := answer.add(chunk)) is not None:
-                core.push_token(token)
+    try:
+        async with aclosing(as_agen(stream)) as chunks:
+            async for chunk in chunks:
+                if (token := answer.add(chunk)) is not None:
+                    core.push_token(token)
+    except BaseException as exc:
+        core.tap.failed(plan.run_id, exc)
+        raise
     return answer.end()
 
 
 def _by_items_sync(core: RunCore) -> BaseMessage | None:
     plan = core.plan
     answer = Answer(core)
-    with closing(_gen(plan.runnable.stream(plan.input, plan.config, **plan.kwargs))) as chunks:
-        for chunk in chunks:
-            if (token := answer.add(chunk)) is not None:
-                core.push_token(token)
+    try:
+        with closing(_gen(plan.runnable.stream(plan.input, plan.config, **plan.kwargs))) as chunks:
+            for chunk in chunks:
+                if (token := answer.add(chunk)) is not None:
+                    core.push_token(token)
+    except BaseException as exc:
+        core.tap.failed(plan.run_id, exc)
+        raise
     return answer.end()
 
 
@@ -167,7 +175,7 @@ def _model_params(model: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
 def _input_messages(value: Any) -> list[BaseMessage]:
     if hasattr(value, "to_messages"):
         value = value.to_messages()
-    items: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]  # type: ignore[redundant-cast]
     return [item for item in items if isinstance(item, BaseMessage)]
 
 

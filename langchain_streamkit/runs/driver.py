@@ -17,7 +17,7 @@ from langchain_streamkit.runs.direct import DirectReader
 from langchain_streamkit.runs.drive import drive
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.runs.core import RunCore
@@ -36,8 +36,11 @@ class AsyncDriver:
         self._task: asyncio.Task[None] | None = None
         self._calling = False
         self._tail_begun = False
+        self._sequencer = core.sequencer
         self._waiters: list[asyncio.Future[None]] = []
-        self._reader: asyncio.Task[Any] | None = None
+        self._reading: asyncio.Future[None] | None = None
+        self._watched: asyncio.Task[Any] | None = None
+        self._orphaned = False
         self._direct: DirectReader | None = None
         self._ended = asyncio.Event()
 
@@ -142,8 +145,11 @@ class AsyncDriver:
 
     # ---- the reader --------------------------------------------------------------------------
 
-    def open(self, *, tied: bool = False) -> None:
-        """Give out the one reader and start the run. Raises StreamUsageError the second time."""
+    def open(self, *, tied: bool = False) -> DirectReader | None:
+        """Give out the one reader and start the run. Raises StreamUsageError the second time.
+
+        Returns the reader that has to be used if the run is read in the reader's own task.
+        """
         if self.opened:
             raise StreamUsageError(
                 f"run {self.core.run_id} is read already; a run is consumed once: give it a sink"
@@ -156,23 +162,26 @@ class AsyncDriver:
             )
         self.start(tied=tied)
         self.opened = True
-        task = asyncio.current_task()
-        if task is not None:
-            self._reader = task
-            task.add_done_callback(self._reader_done)
+        self._watch(asyncio.current_task())
+        return self._direct
 
     async def next_batch(self) -> list[Event]:
         """All events that are ready, waiting for the first; empty after the terminal event."""
-        if self._direct is not None:
-            return await self._direct.next_batch()
-        sequencer = self.core.sequencer
+        sequencer = self._sequencer
         while True:
-            if sequencer.has_more and (events := sequencer.take()):
-                return events
-            if sequencer.ended and not sequencer.has_more:
+            if sequencer.has_more:
+                events = sequencer.take()
+                if events:
+                    return events
+            elif sequencer.ended:
                 return []
-            self._reader = asyncio.current_task()
-            await self._changed(lambda: sequencer.has_more)
+            if self._orphaned:
+                self._watch(asyncio.current_task())
+            waiter = self._reading = asyncio.get_running_loop().create_future()
+            sequencer.wake = self._wake
+            if sequencer.has_more or sequencer.ended:
+                self._release()
+            await waiter
 
     async def something_happened(self) -> None:
         """Wait until there is an event after run.started."""
@@ -181,7 +190,7 @@ class AsyncDriver:
             sequencer.settle(seal=False)
             if sequencer.made > 1:
                 return
-            await self._changed(lambda: sequencer.has_signals)
+            await self._changed()
 
     async def finished(self, *, reading: bool = True) -> None:
         """Wait until the run, its sinks and on_end are done."""
@@ -189,47 +198,52 @@ class AsyncDriver:
             self.core.sequencer.nobody_reads()
         await self._ended.wait()
 
-    async def _changed(self, already: Callable[[], bool]) -> None:
-        """Wait until something is pushed, unless it is ``already`` there, or the run ends."""
-        sequencer = self.core.sequencer
-        waiter = asyncio.get_running_loop().create_future()
+    async def _changed(self) -> None:
+        """Wait until something is pushed that is not folded yet, or the run ends."""
+        sequencer = self._sequencer
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         sequencer.wake = self._wake
-        if already() or sequencer.ended:
+        if sequencer.has_signals or sequencer.ended:
             self._release()
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
-            raise
+        await waiter
 
     def _wake(self) -> None:
         """Called by whoever pushes, from any thread, while someone waits."""
         if threading.get_ident() == self._thread:
             self._release()
             return
-        self.core.sequencer.wake = None  # once for all that is pushed until the loop runs
+        self._sequencer.wake = None  # once for all that is pushed until the loop runs
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._release)
 
     def _release(self) -> None:
-        self.core.sequencer.wake = None
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._sequencer.wake = None
+        reading = self._reading
+        if reading is not None:
+            self._reading = None
+            if not reading.done():
+                reading.set_result(None)
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _watch(self, task: asyncio.Task[Any] | None) -> None:
+        """Stop the run when the task that reads it is over, unless another took the reader over."""
+        if task is not None and task is not self._watched:
+            self._watched = task
+            task.add_done_callback(self._reader_done)
 
     def _reader_done(self, task: asyncio.Task[Any]) -> None:
-        """The task that read the run is over: if nobody took the reader over, the run stops."""
-        reader = self._reader
-        if self.core.ended:
+        if self.core.ended or task is not self._watched:
             return
-        if reader is not None and reader is not task and not reader.done():
-            reader.add_done_callback(self._reader_done)
-            return
-        self.core.stop("user")
+        if self._reading is not None and not self._reading.done():
+            self._orphaned = True  # another task reads: it is watched from its next step on
+        elif not self._orphaned or task is self._watched:
+            self.core.stop("user")
 
     def abandoned(self) -> None:
         """The reader was dropped before the end."""

@@ -6,7 +6,7 @@ Guarantees: ``run.*`` always passes, so every view begins and ends; numbers stay
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.events import EVENT_CLASSES, BaseEvent
@@ -43,8 +43,8 @@ def _types(option: str, entries: Iterable[Any]) -> set[str]:
         raise StreamUsageError(f"{option}={entries!r} is a string; write {option}=[{entries!r}]")
     found: set[str] = set()
     for entry in entries:
-        if isinstance(entry, type) and issubclass(entry, BaseEvent):
-            base: type[BaseEvent] = entry
+        base = _event_class(entry)
+        if base is not None:
             names = {name for name, cls in EVENT_CLASSES.items() if issubclass(cls, base)}
         else:
             family = str(entry).removesuffix(".*")
@@ -57,3 +57,9 @@ def _types(option: str, entries: Iterable[Any]) -> set[str]:
             raise StreamUsageError(f"{option}: no event has the type {entry!r}{hint}")
         found |= names
     return found
+
+
+def _event_class(entry: Any) -> type[BaseEvent] | None:
+    if isinstance(entry, type) and issubclass(cast("type[Any]", entry), BaseEvent):
+        return cast("type[BaseEvent]", entry)
+    return None

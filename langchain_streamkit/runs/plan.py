@@ -77,7 +77,7 @@ class Options(NamedTuple):
         _one_of("capture", self.capture, CAPTURES)
         _one_of("steps", [self.steps], {"graph", "all"})
         _one_of("on_sink_error", [self.on_sink_error], {"continue", "raise"})
-        room: object = self.max_unread
+        room = cast("Any", self.max_unread)
         if isinstance(room, bool) or not isinstance(room, int):
             raise StreamUsageError(f"max_unread={room!r} is not a number of events")
         if room < 1:
@@ -176,8 +176,7 @@ def plan_run(
 def as_runnable(value: object) -> Runnable[Any, Any]:
     """``value`` itself if it is a Runnable; else StreamUsageError with what to write instead."""
     if isinstance(value, Runnable):
-        runnable: Runnable[Any, Any] = value
-        return runnable
+        return cast("Runnable[Any, Any]", value)  # type: ignore[redundant-cast]
     shown = _name_of(value)
     if hasattr(value, "compile") and hasattr(value, "add_node"):
         advice = "an uncompiled graph; pass graph.compile()"

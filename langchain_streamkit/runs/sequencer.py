@@ -17,10 +17,12 @@ from langchain_streamkit.sources.tap import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from langchain_streamkit.events import Event, TextDelta
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.snapshot import RunSnapshot
+    from langchain_streamkit.sources.lane import TextLane
     from langchain_streamkit.sources.normaliser import Normaliser
     from langchain_streamkit.sources.signals import AnySignal
 
@@ -33,6 +35,8 @@ _LAG = 1024
 """Sealed events a reader may be behind before new ones are left to merge."""
 _LAGGING_STRIDE = 256
 """Signals merged into one batch while a reader lags, so sinks still see the run go on."""
+_MAX_LANES = 64
+"""Model calls whose lanes are kept; more than that are not streaming at the same time."""
 _DELTAS = frozenset({"text.delta", "reasoning.delta", "tool_call.delta"})
 
 
@@ -71,6 +75,7 @@ class Sequencer:
         self._lock = threading.Lock()
         self._owner: int | None = None
         self._signals: deque[AnySignal] = deque()
+        self._lanes: dict[int, TextLane] = {}
         self._ready: deque[Event] = deque()
         self._ready_structural = 0
         self._discard = False
@@ -155,6 +160,8 @@ class Sequencer:
                 continue
             try:
                 feed(signal)
+                if type(signal) is Token and self._plain:
+                    self._open_lane(signal.run_id)
             except Exception as exc:  # noqa: BLE001 -- the run goes on without this signal
                 where = type(signal).__name__
                 self._log(where, exc)
@@ -162,6 +169,14 @@ class Sequencer:
         unread = self.normaliser.outbox.structural + self._ready_structural
         if unread > self._max_unread:
             self._too_many()
+
+    def _open_lane(self, run_id: UUID) -> None:
+        """From now on the plain tokens of this call go the short way."""
+        if len(self._lanes) >= _MAX_LANES:
+            self._lanes.clear()
+        lane = self.normaliser.lane(run_id, self.snapshot.text_writer)
+        if lane is not None:
+            self._lanes[id(lane.run_id)] = lane
 
     def _too_many(self) -> None:
         if self._discard or self._on_overflow is None:
@@ -200,7 +215,7 @@ class Sequencer:
 
     def _numbered(self) -> list[Event]:
         outbox = self.normaliser.outbox
-        if not outbox:
+        if not outbox.drafts:
             return []
         events = outbox.seal(self._transformed if self._transform is not None else None)
         feed = self.snapshot.feed
@@ -224,7 +239,7 @@ class Sequencer:
         """All events that are ready now; the reader's next call begins after them."""
         ready = self._ready
         if self._eager or ready:
-            if self._signals or self.normaliser.outbox:
+            if self._signals or self.normaliser.outbox.drafts:
                 self._work(seal=True)
             events: list[Event] = []
             while ready:
@@ -235,34 +250,51 @@ class Sequencer:
         if not self._lock.acquire(blocking=False):
             return []  # whoever holds it is folding and will wake the reader
         try:
-            signals = self._signals
-            if len(signals) == 1 and type(signals[0]) is Token:
-                event = self.express(signals[0])
-                if event is not None:
-                    signals.popleft()
-                    return [event]
-            self._feed_all()
-            return self._numbered()
+            events = self._expressed() if self._plain and not self.normaliser.outbox.drafts else []
+            if self._signals or self.normaliser.outbox.drafts:
+                self._feed_all()
+                events += self._numbered()
+            return events
         finally:
             self._lock.release()
 
+    def _expressed(self) -> list[Event]:
+        """The events of the plain tokens at the head of the queue, one for each model call."""
+        signals = self._signals
+        events: list[Event] = []
+        while signals:
+            token = signals[0]
+            if type(token) is not Token:
+                break
+            event = self.express(token)
+            if event is None:
+                break
+            events.append(event)
+            signals.popleft()
+            # A second token of the same call is left to merge with those that follow it.
+            if len(signals) and signals[0].run_id is token.run_id:
+                break
+        return events
+
     def express(self, token: Token) -> TextDelta | None:
-        """The event of a token that just continues a text, without folding it first.
+        """The event of a token that just continues a text, by the short way.
 
         None when there is anything else to do; then the token has to be pushed. Only for the one
-        reader of a run without sinks, when no signal waits.
+        reader of a run without sinks and filters, while no signal before it waits.
         """
-        if self._plain:
-            event = self.normaliser.express(token)
-            if event is not None:
-                self.snapshot.feed(event)
-            return event
-        return None
+        lane = self._lanes.get(id(token.run_id))
+        if lane is None or lane.run_id is not token.run_id or self.normaliser.outbox.drafts:
+            return None
+        text = token.pieces
+        event = lane.event(text, token.ts) if type(text) is str else None
+        if event is None:
+            del self._lanes[id(token.run_id)]
+        return event
 
     @property
     def has_more(self) -> bool:
         """Whether ``take`` would find anything to do."""
-        return bool(self._ready or self._signals or self.normaliser.outbox)
+        return bool(self._signals or self.normaliser.outbox.drafts or self._ready)
 
     @property
     def has_signals(self) -> bool:

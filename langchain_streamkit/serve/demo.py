@@ -101,13 +101,14 @@ def _chat_model(name: str, base_url: str, key: str, *, proxies: bool) -> BaseCha
     from langchain_openai import ChatOpenAI
     from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
+    # It warns that its own clients take no proxy from the environment, even when given others.
+    os.environ.setdefault("LANGCHAIN_OPENAI_TCP_KEEPALIVE", "0")
     options: dict[str, Any] = {
         "model": name,
         "base_url": base_url,
         "api_key": key,
         # With a base URL it would be off, and there would be no token counts.
         "stream_usage": True,
-        # ChatOpenAI's own clients take no proxy from the environment, and warn of it.
         "http_client": DefaultHttpxClient(trust_env=proxies),
         "http_async_client": DefaultAsyncHttpxClient(trust_env=proxies),
     }
@@ -145,7 +146,7 @@ def _serve(listener: socket.socket, host: str, provider: Provider) -> None:
     from langchain_streamkit.sinks.console import ConsoleSink
 
     handler = logging.StreamHandler()
-    handler.setFormatter(_Brief("%(message)s"))
+    str(_Brief("%(message)s"))
     logging.getLogger("langchain_streamkit").addHandler(handler)
     live = LiveRuns(demo_agent(provider.model), sinks=[ConsoleSink()])
     app = create_app(

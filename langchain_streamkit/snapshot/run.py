@@ -44,7 +44,7 @@ from langchain_streamkit.snapshot.timeline import Span, run_timeline
 from langchain_streamkit.snapshot.tools import ToolCalls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from langchain_streamkit.events import (
         CancelReason,
@@ -141,6 +141,11 @@ class RunSnapshot:
                     block.add(event.args)
             case _:
                 self._feed_other(event)
+
+    def text_writer(self, message_id: str, index: int) -> Callable[[str], object]:
+        """What takes further text of an open block, as ``feed`` of its deltas would."""
+        block = self._open.get((message_id, index))
+        return _ignored if block is None else block.add
 
     def _feed_other(self, event: Event) -> None:
         match event:
@@ -324,3 +329,7 @@ def _interrupt(event: InterruptRequested) -> InterruptInfo:
         tool_call_id=event.tool_call_id,
         response_schema=event.response_schema,
     )
+
+
+def _ignored(_: str) -> None:
+    """Text of a block that was not fed."""

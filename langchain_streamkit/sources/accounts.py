@@ -80,7 +80,7 @@ class Accounts:
                 reasoning=sum(r.details.reasoning for r in records),
                 audio=sum(r.details.audio for r in records),
             ),
-            source=next((s for s in _SOURCES if any(r.source == s for r in records)), "none"),
+            source=_least_certain({r.source for r in records}),
             status=_worst([r.status for r in records]),
             first_token_ms=first - self._started if first is not None else None,
         )
@@ -95,6 +95,13 @@ class Accounts:
             ),
         )
         return usage, timing
+
+
+def _least_certain(sources: set[UsageSource]) -> UsageSource:
+    for source in _SOURCES:
+        if source in sources:
+            return source
+    return "none"
 
 
 def _worst(statuses: list[UsageStatus]) -> UsageStatus:

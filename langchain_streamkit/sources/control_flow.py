@@ -6,7 +6,7 @@ Told apart by class name along the MRO, so that nothing of LangGraph has to be i
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_streamkit.sources.callbacks import StopRun
 
@@ -37,5 +37,4 @@ def interrupts_of(error: BaseException) -> list[Any]:
     carried: Any = error.args[0]
     if not isinstance(carried, list | tuple):
         return []
-    interrupts: list[Any] = list(carried)
-    return [one for one in interrupts if hasattr(one, "id")]
+    return [one for one in cast("list[Any]", carried) if hasattr(one, "id")]

@@ -7,7 +7,7 @@ still has its usage record.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
@@ -18,6 +18,7 @@ from langchain_streamkit.events import (
     MessageStarted,
 )
 from langchain_streamkit.sources.assembler import Ending, MessageAssembler, whole_message
+from langchain_streamkit.sources.lane import TextLane
 from langchain_streamkit.sources.outbox import MessageWriter
 from langchain_streamkit.sources.tools import AskedCall
 from langchain_streamkit.sources.tree import Finished
@@ -26,13 +27,16 @@ from langchain_streamkit.values import to_plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from langchain_streamkit.events import AbortReason, Role, TextDelta, Usage, UsageStatus
+    from langchain_streamkit.events import AbortReason, Role, Usage, UsageStatus
     from langchain_streamkit.sources.accounts import Accounts
     from langchain_streamkit.sources.outbox import Outbox
     from langchain_streamkit.sources.signals import ModelEnd, ModelStart, Token
     from langchain_streamkit.sources.tools import ToolRuns
     from langchain_streamkit.sources.tree import RunNode
     from langchain_streamkit.sources.usage import TokenCounts
+
+ShowText: TypeAlias = "Callable[[str, int], Callable[[str], object]]"
+"""Gives, for a message id and block index, what takes the text of that block."""
 
 _ROLES: dict[str, Role] = {
     "ai": "assistant",
@@ -125,20 +129,16 @@ class ModelRuns:
             self._first_token(call, signal.ts)
         assembler.feed(pieces)  # type: ignore[arg-type]
 
-    def express(self, signal: Token, node: RunNode) -> TextDelta | None:
-        """The event of a token that only continues the open text block, without a draft.
-
-        None when there is anything else to it; then nothing has been done.
-        """
+    def lane(self, node: RunNode, show: ShowText) -> TextLane | None:
+        """The short way for the tokens of a call whose message has a text block open."""
         call: _Call = node.work
-        message, text = call.message, signal.pieces
-        if message is None or type(text) is not str or not text:
+        if call.message is None:
             return None
-        block = message.assembler.open_text
-        if block is None or block.joiner is not None or not text.isascii():
+        assembler, writer = call.message
+        block = assembler.open_text
+        if block is None:
             return None
-        block.write(text)
-        return self._outbox.express(message.writer, block, text, signal.ts)
+        return TextLane(node.key, assembler, block, writer, show(writer.message_id, block.index))
 
     def ended(self, signal: ModelEnd, node: RunNode) -> None:
         """The call finished: complete its message from the final one, record its usage."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import BaseMessage, RemoveMessage, ToolMessage, convert_to_messages
 
@@ -23,9 +23,7 @@ _MESSAGES_KEY = "messages"
 
 def known_ids(state: Any) -> tuple[str, ...]:
     """Ids of the messages in a node's or root's input; those are never echoed."""
-    return tuple(
-        value.id for value in _in_state(state) if isinstance(value, BaseMessage) and value.id
-    )
+    return tuple(message.id for message in _in_state(state) if message.id)
 
 
 def returned_messages(output: Any) -> list[BaseMessage]:
@@ -65,17 +63,18 @@ class PendingIds:
 
     def ids(self, state: object) -> tuple[str | None, ...]:
         """Their ids in order; ``state`` (the graph's values) names those that were converted."""
-        missing = [m for m in self.messages if m.id is None]
-        if missing and state is not None:
-            taken = {m.id for m in self.messages}
-            stored = [m for m in _in_state(state) if isinstance(m, BaseMessage) and m.id]
-            for message in reversed(missing):
-                for candidate in reversed(stored):
-                    if candidate.id not in taken and _same(candidate, message):
-                        message.id = candidate.id
-                        taken.add(candidate.id)
-                        break
-        return tuple(m.id for m in self.messages)
+        ids = [message.id for message in self.messages]
+        if state is None or None not in ids:
+            return tuple(ids)
+        stored = [message for message in _in_state(state) if message.id and message.id not in ids]
+        for place in reversed(range(len(ids))):
+            if ids[place] is not None:
+                continue
+            for candidate in reversed(stored):
+                if candidate.id not in ids and _same(candidate, self.messages[place]):
+                    ids[place] = candidate.id
+                    break
+        return tuple(ids)
 
 
 def _same(left: BaseMessage, right: BaseMessage) -> bool:
@@ -86,8 +85,10 @@ def _updates(output: Any) -> Iterator[Any]:
     """Unfold commands, and lists of them, to the state updates they carry."""
     if _is_command(output):
         yield output.update
-    elif isinstance(output, Sequence) and any(map(_is_command, output)):
-        for item in output:
+        return
+    several = _sequence(output)
+    if several is not None and any(map(_is_command, several)):
+        for item in several:
             yield from _updates(item)
     else:
         yield output
@@ -99,37 +100,46 @@ def _is_command(value: Any) -> bool:
 
 
 def _as_messages(update: Any) -> Iterator[BaseMessage]:
+    """The messages in one state update."""
     if isinstance(update, BaseMessage):
         yield update
-    elif isinstance(update, Mapping):
-        for key, value in update.items():
-            if key == _MESSAGES_KEY:
-                yield from _converted(value)
-            else:
-                yield from _messages_in(value)
-    elif isinstance(update, Sequence) and not isinstance(update, str | bytes):
-        # A list of (channel, value) pairs is a legal update too.
-        for item in update:
-            if isinstance(item, tuple) and len(item) == 2 and item[0] == _MESSAGES_KEY:
-                yield from _converted(item[1])
-            elif isinstance(item, BaseMessage):
-                yield item
-    else:
-        for value in _fields(update):
+        return
+    # A list of (channel, value) pairs is a legal update too.
+    for key, value in _channels(update):
+        if key == _MESSAGES_KEY:
+            yield from _converted(value)
+        else:
             yield from _messages_in(value)
+
+
+def _channels(update: Any) -> Iterator[tuple[object, Any]]:
+    """An update or state as channels and values, whatever form it has."""
+    mapping = _mapping(update)
+    several = _sequence(update)
+    if mapping is not None:
+        yield from mapping.items()
+    elif several is not None:
+        for item in several:
+            pair = _sequence(item)
+            yield item if isinstance(item, tuple) and pair and len(pair) == 2 else (None, item)
+    elif dataclasses.is_dataclass(update) and not isinstance(update, type):
+        for field in dataclasses.fields(update):
+            yield field.name, getattr(update, field.name, None)
+    else:
+        for name in _mapping(getattr(cast("Any", update), "model_fields", None)) or ():
+            yield name, getattr(update, name, None)
 
 
 def _messages_in(value: Any) -> Iterator[BaseMessage]:
     if isinstance(value, BaseMessage):
         yield value
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        yield from (item for item in value if isinstance(item, BaseMessage))
+    else:
+        yield from (item for item in _sequence(value) or () if isinstance(item, BaseMessage))
 
 
 def _converted(value: Any) -> Iterator[BaseMessage]:
-    # LangGraph's Overwrite carries the messages in `.value`.
-    value = getattr(value, "value", value)
-    items: list[Any] = value if isinstance(value, list) else [value]
+    value = getattr(value, "value", value)  # LangGraph's Overwrite carries them in `.value`
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]  # type: ignore[redundant-cast]
     for item in items:
         if isinstance(item, BaseMessage):
             yield item
@@ -140,24 +150,20 @@ def _converted(value: Any) -> Iterator[BaseMessage]:
                 continue  # not a message: the reducer will say so
 
 
-def _in_state(state: Any) -> Iterator[Any]:
+def _in_state(state: Any) -> Iterator[BaseMessage]:
+    """All messages in a whole state."""
     if isinstance(state, BaseMessage):
         yield state
-    elif isinstance(state, Mapping):
-        for value in state.values():
-            yield from _messages_in(value)
-    elif isinstance(state, Sequence) and not isinstance(state, str | bytes):
-        yield from _messages_in(state)
-    else:
-        for value in _fields(state):
-            yield from _messages_in(value)
+        return
+    for _, value in _channels(state):
+        yield from _messages_in(value)
 
 
-def _fields(value: Any) -> Iterator[Any]:
-    """The field values of a dataclass or Pydantic state."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in dataclasses.fields(value):
-            yield getattr(value, field.name, None)
-    elif isinstance(fields := getattr(type(value), "model_fields", None), Mapping):
-        for name in fields:
-            yield getattr(value, name, None)
+def _sequence(value: Any) -> Sequence[Any] | None:
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return cast("Sequence[Any]", value)  # type: ignore[redundant-cast]
+    return None
+
+
+def _mapping(value: Any) -> Mapping[str, Any] | None:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else None

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from langchain_streamkit.events import AbortReason, CancelReason, ErrorInfo, TextDelta
+    from langchain_streamkit.events import AbortReason, CancelReason, ErrorInfo
+    from langchain_streamkit.sources.lane import TextLane
+    from langchain_streamkit.sources.models import ShowText
     from langchain_streamkit.sources.tree import RunNode
 
 
@@ -131,12 +133,10 @@ class Normaliser:
         else:
             handle(signal, node)
 
-    def express(self, signal: sig.Token) -> TextDelta | None:
-        """The event of a plain token, if nothing waits before it; None: ``feed`` it."""
-        if self.outbox:
-            return None
-        node = self._runs.get(signal.run_id)
-        return None if node is None else self._models.express(signal, node)
+    def lane(self, run_id: UUID, show: ShowText) -> TextLane | None:
+        """The short way for the plain tokens of a model call, while its text block is open."""
+        node = self._runs.get(run_id)
+        return self._models.lane(node, show) if node is not None and node.kind == "model" else None
 
     def interrupted(self) -> None:
         """The result says that the root graph paused."""

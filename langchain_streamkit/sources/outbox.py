@@ -60,62 +60,48 @@ class DeltaDraft:
 class Outbox:
     """Drafts of one run. ``now`` (ms since the epoch) is set by the normaliser for each signal."""
 
-    __slots__ = ("_drafts", "_seq", "_ts", "now", "run_id", "structural")
+    __slots__ = ("drafts", "now", "run_id", "seq", "structural", "ts")
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.now = 0
         self.structural = 0
         """Unread drafts that cannot merge."""
-        self._seq = 0
-        self._ts = 0
-        self._drafts: list[DeltaDraft | tuple[type[BaseEvent], int, dict[str, Any]]] = []
+        self.seq = 0
+        """Number of the last sealed event."""
+        self.ts = 0
+        """Time of the last sealed event."""
+        self.drafts: list[DeltaDraft | tuple[type[BaseEvent], int, dict[str, Any]]] = []
 
     def __len__(self) -> int:
-        return len(self._drafts)
+        return len(self.drafts)
 
     @property
     def made(self) -> int:
         """Events so far, sealed or not."""
-        return self._seq + len(self._drafts)
+        return self.seq + len(self.drafts)
 
     def add(self, cls: type[BaseEvent], fields: dict[str, Any]) -> None:
         """Append a non-delta event; ``fields`` are all but seq, run_id and ts."""
         self.structural += 1
-        self._drafts.append((cls, self.now, fields))
+        self.drafts.append((cls, self.now, fields))
 
     def add_delta(self, draft: DeltaDraft) -> None:
-        self._drafts.append(draft)
-
-    def express(self, writer: MessageWriter, block: Block, text: str, ts: int) -> TextDelta:
-        """The event of one plain text delta, at once; only while no draft is waiting."""
-        self._seq += 1
-        if ts > self._ts:  # noqa: PLR1730 -- a call of max() per token would cost three times that
-            self._ts = ts
-        return TextDelta(
-            seq=self._seq,
-            run_id=self.run_id,
-            ts=self._ts,
-            path=writer.path,
-            step_id=writer.step_id,
-            message_id=writer.message_id,
-            index=block.index,
-            text=text,
-        )
+        self.drafts.append(draft)
 
     def seal(self, transform: Callable[[Event], Event | None] | None = None) -> list[Event]:
         """Number the drafts and give them as events; the outbox is empty afterwards.
 
         ``transform`` may change an event or, by None, drop it; its number is then used again.
         """
-        drafts = self._drafts
+        drafts = self.drafts
         if not drafts:
             return []
-        self._drafts = []
+        self.drafts = []
         self.structural = 0
         events: list[Any] = []
-        seq = self._seq
-        last = self._ts
+        seq = self.seq
+        last = self.ts
         run_id = self.run_id
         for draft in drafts:
             seq += 1
@@ -134,8 +120,8 @@ class Outbox:
                     seq -= 1
                     continue
             events.append(event)
-        self._seq = seq
-        self._ts = last
+        self.seq = seq
+        self.ts = last
         return events
 
 

@@ -14,7 +14,7 @@ from langchain_core.messages import BaseMessage, ToolMessage
 
 from langchain_streamkit import failures
 from langchain_streamkit.events import ErrorInfo, StepFailed, StepFinished, StepStarted
-from langchain_streamkit.sources.tree import RunNode, post_order
+from langchain_streamkit.sources.tree import HIDDEN_NODE, RunNode, post_order
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.tools import ToolRuns
 
 _COMPOSITION = ("seq:step:", "map:key:", "graph:step:")
-_HIDDEN_NODE = "langsmith:hidden"
-"""LangGraph's ``TAG_HIDDEN``: nodes that nobody wrote."""
 
 Placed: TypeAlias = tuple[int, BaseMessage]
 """A message a node returned, with its place in what the node returned."""
@@ -99,7 +97,7 @@ class Steps:
             if not parent.shown:
                 self._show(parent, "graph", labelled=False)
         self.settle_in(node)
-        if _HIDDEN_NODE not in signal.tags:
+        if HIDDEN_NODE not in signal.tags:
             self._show(node, "node", labelled=True)
 
     def _show(self, node: RunNode, kind: StepKind, *, labelled: bool) -> None:

@@ -36,6 +36,7 @@ from langchain_streamkit.sources.signals import (
     ToolProgressed,
     ToolStart,
 )
+from langchain_streamkit.sources.tree import HIDDEN_NODE
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class RunTap:
         self.root_end: tuple[object, BaseException | None] | None = None
         """What the root returned or raised, once it has ended."""
         self._open: dict[UUID, UUID | None] = {}
-        self._node_ns: dict[UUID, tuple[Namespace, object]] = {}
+        self._node_ns: dict[UUID, tuple[Namespace, object, bool]] = {}
         self._graph_ns: dict[UUID, Namespace] = {}
         self._pending: dict[Namespace, list[PendingIds]] = {}
         self._handed: dict[int, BaseMessage] = {}
@@ -126,7 +127,7 @@ class RunTap:
         if is_node:
             ns = tuple(str(checkpoint_ns).split("|"))
             step = meta.get("langgraph_step")
-            self._node_ns[run_id] = (ns, step)
+            self._node_ns[run_id] = (ns, step, bool(tags) and HIDDEN_NODE in tags)
             if parent_id is not None and parent_id not in self._node_ns:
                 self._graph_ns[parent_id] = ns[:-1]
             if self._pending:
@@ -153,13 +154,25 @@ class RunTap:
             self._graph_ended(run_id)
             self.push(ChainEnd(now_ms(), run_id, output))
             return
-        ns, step = node
+        ns, step, hidden = node
         returned = returned_messages(outputs)
+        if hidden:  # LangGraph's own input node: what it returns is the input
+            self._input_passed(run_id, ns, step, returned)
+            self.push(ChainEnd(now_ms(), run_id, output))
+            return
         waiting = any(message.id is None for message in returned)
         copies = tuple(snapshot(message) for message in returned)
         self.push(ChainEnd(now_ms(), run_id, output, copies, waiting))
         if waiting:
             self._pending.setdefault(ns[:-1], []).append(PendingIds(run_id, returned, step))
+
+    def _input_passed(
+        self, run_id: UUID, ns: Namespace, step: object, messages: list[BaseMessage]
+    ) -> None:
+        if ids := tuple(message.id for message in messages if message.id):
+            self.push(KnownMessages(now_ms(), run_id, ids))
+        if any(message.id is None for message in messages):
+            self._pending.setdefault(ns[:-1], []).append(PendingIds(run_id, messages, step))
 
     def failed(self, run_id: UUID, error: BaseException) -> None:
         self._ended(run_id, None, error)

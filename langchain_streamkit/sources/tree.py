@@ -22,8 +22,10 @@ NodeKind: TypeAlias = Literal["root", "chain", "graph", "node", "retriever", "to
 
 NS_SEPARATOR: Final = "|"
 """Between the parts of LangGraph's checkpoint namespace (langgraph ``NS_SEP``)."""
-HIDDEN_TAGS: Final = frozenset({"nostream", "langsmith:nostream", "langsmith:hidden"})
-"""LangGraph's ``TAG_NOSTREAM`` (new and old spelling) and ``TAG_HIDDEN``."""
+HIDDEN_NODE: Final = "langsmith:hidden"
+"""LangGraph's ``TAG_HIDDEN``: nodes that nobody wrote, such as ``__start__``."""
+HIDDEN_TAGS: Final = frozenset({"nostream", "langsmith:nostream", HIDDEN_NODE})
+"""With LangGraph's ``TAG_NOSTREAM`` in its new and its old spelling."""
 _COMPOSITION_TAGS: Final = ("seq:step:", "map:key:", "condition:", "branch:", "graph:step:")
 _RETRY_TAG: Final = "retry:attempt:"
 INTERNAL_KEYS: Final = ("lc_internal_call", "lc_source")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, cast, overload
 import msgspec
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.events import EVENT_CLASSES, TERMINAL_TYPES
+from langchain_streamkit.events import EVENT_CLASSES, TERMINAL_TYPES, TextDelta
 from langchain_streamkit.wire.source import as_async_run, as_sync_run
 from langchain_streamkit.wire.views import Projection, View
 
@@ -41,7 +41,16 @@ END = b"event: end\ndata: {}\n\n"
 """The last frame; with empty data an ``EventSource`` would not dispatch it."""
 
 _TERMINAL = frozenset(EVENT_CLASSES[name] for name in TERMINAL_TYPES)
-_encode = msgspec.json.Encoder().encode
+_encode_fast = msgspec.json.Encoder().encode
+
+
+def _encode(event: Event) -> bytes:
+    try:
+        return _encode_fast(event)
+    except UnicodeEncodeError:  # a half surrogate, which the event itself knows how to clean
+        return event.to_json()
+
+
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")  # no others: JSON may hold U+2028, \x0b, \x85 as they are
 _FORBIDDEN = re.compile(r"[\r\n\0]")
 
@@ -84,11 +93,15 @@ class SSEFrames:
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """Return the frames of a batch in one piece; empty when the view shows none of it."""
-        self.ended = type(events[-1]) in _TERMINAL
+        last = events[-1]
         apply = self._apply
         if len(events) == 1:
-            shown = apply(events[0])
+            shown = apply(last)
+            if type(shown) is TextDelta:  # nine of ten
+                return b"id: %d\ndata: %b\n\n" % (last.seq, _encode(shown))
+            self.ended = type(last) in _TERMINAL
             return b"" if shown is None else encode_event(shown)
+        self.ended = type(last) in _TERMINAL
         return b"".join([encode_event(shown) for event in events if (shown := apply(event))])
 
 

@@ -108,7 +108,7 @@ def pack(run: str, events: Iterable[Event], max_bytes: int) -> Iterator[str]:
     held: list[bytes] = []
     size = 0
     for event in events:
-        data = _encode(event)
+        data = event.to_json()
         if held and size + len(data) > room:
             yield (head + b",".join(held) + tail).decode()
             held, size = [], 0

@@ -1,4 +1,4 @@
-"""One runnable of every kind, made anew for each call; what is true of all of them is tested on all.
+"""One runnable of every kind, made anew for each call; what holds for all is tested on all.
 
 Every kind answers both ``ainvoke`` and ``invoke``.
 """
@@ -289,7 +289,7 @@ def agent_with_a_failing_tool() -> Any:
 
 @kind(HI)
 def agent_in_a_tool() -> Any:
-    inner = create_agent(says("Inner answer"), [], name="researcher")
+    inner: Any = create_agent(says("Inner answer"), [], name="researcher")
 
     @tool
     def research(question: str) -> str:

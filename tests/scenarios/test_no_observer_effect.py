@@ -19,7 +19,14 @@ KIND = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 
 def without_ids(value: Any) -> str:
-    return _IDS.sub("ID", repr(value))
+    return _IDS.sub("ID", repr(_in_key_order(value)))
+
+
+def _in_key_order(value: Any) -> Any:
+    # RunnableParallel fills its output in the order in which the branches speak.
+    if isinstance(value, dict):
+        return {key: _in_key_order(value[key]) for key in sorted(value, key=str)}
+    return value
 
 
 class Recorder(BaseCallbackHandler):
@@ -105,11 +112,9 @@ class StreamingOn(BaseCallbackHandler):
 
 
 def config(kind: Kind, *handlers: Any) -> Any:
-    made: dict[str, Any] = {
-        "callbacks": list(handlers),
-        "tags": ["mine"],
-        "metadata": {"mine": 1},
-    }
+    made: dict[str, Any] = {"tags": ["mine"], "metadata": {"mine": 1}}
+    if handlers:  # BaseLLM.agenerate fails on an empty list
+        made["callbacks"] = list(handlers)
     if kind.thread_id is not None:
         made["configurable"] = {"thread_id": kind.thread_id}
     return made
@@ -192,7 +197,8 @@ async def test_astream_events_beside_our_handler_gives_the_same_events(kind: Kin
                     for key, value in event["metadata"].items()
                     if "checkpoint" not in key and key != "langgraph_path"
                 }
-                told.append(without_ids(shown))
+                # create_agent names its model's message after the event with it was sent
+                told.append(without_ids(shown).replace("name='researcher', ", ""))
         except Exception as exc:  # noqa: BLE001 -- it ends the events
             told.append(without_ids(exc))
         return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ from langchain_streamkit.testing import ScriptedModel, ToolCall, Turn
 from tests.scenarios.story import story
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from langchain_core.runnables import Runnable
 
     from langchain_streamkit.events import Event
@@ -55,7 +54,7 @@ def graph(**nodes: Any) -> StateGraph[Any, Any, Any, Any]:
     return builder
 
 
-def node_of(model: Runnable[Any, Any]) -> Callable[[Any], Awaitable[dict[str, Any]]]:
+def node_of(model: Runnable[Any, Any]) -> Any:
     """A node that asks ``model`` and stores its answer."""
 
     async def node(state: Any) -> dict[str, Any]:
@@ -64,7 +63,7 @@ def node_of(model: Runnable[Any, Any]) -> Callable[[Any], Awaitable[dict[str, An
     return node
 
 
-def sync_node_of(model: Runnable[Any, Any]) -> Callable[[Any], dict[str, Any]]:
+def sync_node_of(model: Runnable[Any, Any]) -> Any:
     """The same in plain code."""
 
     def node(state: Any) -> dict[str, Any]:
@@ -109,8 +108,6 @@ def told_sync(runnable: Any, value: Any = "hi", **options: Any) -> list[str]:
 async def told_by_handler(runnable: Any, value: Any = "hi", **config: Any) -> list[str]:
     """The story of a handler attached to ``ainvoke``."""
     handler = StreamCallbackHandler()
-    try:
+    with contextlib.suppress(Exception):  # the story tells it
         await runnable.ainvoke(value, {**config, "callbacks": [handler]})
-    except Exception:  # noqa: BLE001 -- the story tells it
-        pass
     return story(handler)

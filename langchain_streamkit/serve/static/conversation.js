@@ -126,11 +126,6 @@ class Answer {
     this.#grew();
   }
 
-  /** Figures so far, under the answer. */
-  tell(text) {
-    this.#footer.replaceChildren(el("span", "", text));
-  }
-
   #message(event) {
     const message = el("section", "message");
     this.#messages.set(event.message_id, message);
