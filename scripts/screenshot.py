@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def take(url: str) -> None:
-    """Ask the question and save the page when the second sentence is being told."""
+    """Ask the question and save the page while the first sentence is being told."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--headless", "--no-sandbox"]
@@ -54,7 +54,7 @@ def take(url: str) -> None:
         page.locator("#ideas button").first.wait_for()
         page.fill("#input", QUESTION)
         page.keyboard.press("Enter")
-        page.locator(".assistant .text", has_text="In Tromsø it is").wait_for()
+        page.locator(".assistant .text", has_text="with wind at 20").wait_for()
         page.screenshot(path=TARGET)
         browser.close()
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_streamkit import errors
 from langchain_streamkit.failures import LOGGER, log_failure
 from langchain_streamkit.runs.outlets import Outlets
+from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.callbacks import StopRun
 from langchain_streamkit.sources.control_flow import outcome_of
-from langchain_streamkit.sources.langgraph import handler_base, watch_graph
+from langchain_streamkit.sources.langgraph import handler_base, output_mode_of, watch_graph
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.tap import RunTap, now_ms
 from langchain_streamkit.values import to_plain
@@ -107,8 +108,13 @@ class RunCore:
             config,
             self.tap,
             is_graph=self.plan.is_graph,
-            output_deltas=self.plan.options.output_deltas,
+            output_mode=self._output_mode(),
         )
+
+    def _output_mode(self) -> str | None:
+        if not (self.plan.is_graph and self.plan.options.output_deltas):
+            return None
+        return output_mode_of(unwrapped(self.plan.runnable))
 
     # ---- beginning and stopping --------------------------------------------------------------
 
@@ -120,8 +126,8 @@ class RunCore:
 
     @property
     def ended(self) -> bool:
-        """Whether the terminal event is made."""
-        return self.sequencer.ended
+        """Whether the end is made, or being made."""
+        return self.sequencer.closed
 
     @property
     def stopping(self) -> bool:

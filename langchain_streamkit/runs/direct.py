@@ -44,11 +44,12 @@ class DirectReader:
         self._reading = asyncio.current_task()
         try:
             while True:
+                ended = sequencer.ended
                 if sequencer.has_more:
                     events = sequencer.take()
                     if events:
                         return events
-                elif sequencer.ended:
+                elif ended:
                     raise StopAsyncIteration
                 if core.stopping:
                     await self._close()

@@ -74,13 +74,13 @@ class AsyncDriver:
         if tied and self.core.plan.route == "items" and not self.core.outlets:
             self._direct = DirectReader(self.core, self._tail)
             return
-        self._calling = True
         self._task = loop.create_task(self._life(), name=f"streamkit run {self.core.run_id}")
 
     async def _life(self) -> None:
         """The call, the terminal event, then sinks and on_end; all in one task."""
         result: Any = None
         error: BaseException | None = None
+        self._calling = True  # a stop before this finds nothing to cancel, and is seen below
         try:
             if not self.core.stopping:
                 result = await drive(self.core)
@@ -169,11 +169,12 @@ class AsyncDriver:
         """All events that are ready, waiting for the first; empty after the terminal event."""
         sequencer = self._sequencer
         while True:
+            ended = sequencer.ended  # asked first: what ended in between is there to be taken
             if sequencer.has_more:
                 events = sequencer.take()
                 if events:
                     return events
-            elif sequencer.ended:
+            elif ended:
                 return []
             if self._orphaned:
                 self._watch(asyncio.current_task())

@@ -63,8 +63,10 @@ class Sequencer:
         self._transform: Transform | None = None
         self.wake: Callable[[], None] | None = None
         """Set by a reader that waits; called, from any thread, when there may be something."""
+        self.closed = False
+        """The end is being made: what is pushed now comes too late."""
         self.ended = False
-        """The terminal event is made: nothing comes after it."""
+        """The terminal event can be read: nothing comes after it."""
         self._outlets = outlets
         self._eager = bool(outlets)
         self._keep = keep
@@ -95,7 +97,7 @@ class Sequencer:
 
     def push(self, signal: AnySignal) -> None:
         """Take a signal, from any thread; never waits for another one."""
-        if self.ended:
+        if self.closed:
             self.normaliser.late += 1
             return
         signals = self._signals
@@ -121,12 +123,13 @@ class Sequencer:
                 self._owner = None
 
     def _conclude(self, end: Callable[[Normaliser], None]) -> bool:
-        if self.ended:
+        if self.closed:
             return False
         self._feed_all()
-        self.ended = True
+        self.closed = True
         end(self.normaliser)
         self._seal()
+        self.ended = True
         wake = self.wake
         if wake is not None:
             wake()
@@ -155,7 +158,7 @@ class Sequencer:
         signals, feed = self._signals, self.normaliser.feed
         while signals:
             signal = signals.popleft()
-            if self.ended:  # pushed by another thread while the end was being made
+            if self.closed:  # pushed by another thread while the end was being made
                 self.normaliser.late += 1
                 continue
             try:
@@ -241,15 +244,13 @@ class Sequencer:
         if self._eager or ready:
             if self._signals or self.normaliser.outbox.drafts:
                 self._work(seal=True)
-            events: list[Event] = []
-            while ready:
-                events.append(ready.popleft())
-            self._ready_structural = 0
-            return events
+            return self._drained()
         # Nobody but this reader wants the events: no detour over what lies ready.
         if not self._lock.acquire(blocking=False):
             return []  # whoever holds it is folding and will wake the reader
         try:
+            if ready:  # another thread sealed in between
+                return self._drained()
             events = self._expressed() if self._plain and not self.normaliser.outbox.drafts else []
             if self._signals or self.normaliser.outbox.drafts:
                 self._feed_all()
@@ -257,6 +258,14 @@ class Sequencer:
             return events
         finally:
             self._lock.release()
+
+    def _drained(self) -> list[Event]:
+        ready = self._ready
+        events: list[Event] = []
+        while ready:
+            events.append(ready.popleft())
+        self._ready_structural = 0
+        return events
 
     def _expressed(self) -> list[Event]:
         """The events of the plain tokens at the head of the queue, one for each model call."""

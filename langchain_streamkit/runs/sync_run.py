@@ -217,10 +217,12 @@ class _Worker:
         """All events that are ready, waiting for the first; empty after the terminal event."""
         sequencer = self.core.sequencer
         while True:
-            events = sequencer.take()
-            if events:
-                return events
-            if sequencer.ended and not sequencer.has_more:
+            ended = sequencer.ended  # asked first: what ended in between is there to be taken
+            if sequencer.has_more:
+                events = sequencer.take()
+                if events:
+                    return events
+            elif ended:
                 self.wait()
                 return []
             self._wait_for_change(lambda: sequencer.has_more)

@@ -41,9 +41,7 @@ class Watch:
         self.push_token: Callable[[Token], None] = self._run.sequencer.push
         handler = handler_base(streaming=plan.options.streaming)(self)
         config = plan.config_for(handler)
-        self.config = watch_graph(
-            config, self._run.tap, is_graph=plan.is_graph, output_deltas=False
-        )
+        self.config = watch_graph(config, self._run.tap, is_graph=plan.is_graph)
         self._output: Any = None
 
     # ---- the call ----------------------------------------------------------------------------

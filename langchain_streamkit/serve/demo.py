@@ -146,7 +146,7 @@ def _serve(listener: socket.socket, host: str, provider: Provider) -> None:
     from langchain_streamkit.sinks.console import ConsoleSink
 
     handler = logging.StreamHandler()
-    str(_Brief("%(message)s"))
+    handler.setFormatter(_Brief("%(message)s"))
     logging.getLogger("langchain_streamkit").addHandler(handler)
     live = LiveRuns(demo_agent(provider.model), sinks=[ConsoleSink()])
     app = create_app(

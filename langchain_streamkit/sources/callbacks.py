@@ -15,9 +15,10 @@ from __future__ import annotations
 import functools
 import sys
 from time import time
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler
 from langchain_core.runnables.config import var_child_runnable_config
 
 from langchain_streamkit.sources.pieces import extract
@@ -88,10 +89,38 @@ class Router(Protocol):
         ...
 
 
+class _Inline:
+    """``run_inline``: True, but for one function that would take it amiss.
+
+    ``AsyncCallbackManager.on_llm_start`` calls the ordinary handlers only where there is no inline
+    one, so that we alone would take the start of text models away from them. Asked from there we
+    are inline only beside others that are; whatever it calls asks again, and runs us inline.
+    """
+
+    def __init__(self) -> None:
+        self._asker = AsyncCallbackManager.on_llm_start.__code__
+        inner = [const for const in self._asker.co_consts if isinstance(const, CodeType)]
+        self._askers = (self._asker, *inner)  # comprehensions have their own code before 3.12
+
+    def __get__(self, handler: object, owner: type[Any]) -> bool:
+        frame = sys._getframe(1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        code = frame.f_code
+        for asker in self._askers:
+            if code is asker:
+                return self._beside_others(frame)
+        return True
+
+    def _beside_others(self, frame: FrameType | None) -> bool:
+        while frame is not None and frame.f_code is not self._asker:
+            frame = frame.f_back
+        handlers = getattr(frame.f_locals.get("self"), "handlers", ()) if frame else ()
+        return any(other.run_inline for other in handlers if not isinstance(other, TapHandler))
+
+
 class TapHandler(BaseCallbackHandler):
     """The handler; ``router`` decides whose run each callback is about."""
 
-    run_inline = True
+    run_inline: Any = _Inline()
 
     def __init__(self, router: Router) -> None:
         self.router = router
@@ -112,7 +141,7 @@ class TapHandler(BaseCallbackHandler):
     ) -> None:
         name = _name(serialized, kwargs)
         if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
-            parent = tap.enter(run_id, parent_run_id, context_parent())
+            parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
             tap.model_start(run_id, parent, name, tags, metadata, messages)
 
     @_guarded
@@ -129,7 +158,7 @@ class TapHandler(BaseCallbackHandler):
     ) -> None:
         name = _name(serialized, kwargs)
         if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
-            parent = tap.enter(run_id, parent_run_id, context_parent())
+            parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
             tap.model_start(run_id, parent, name, tags, metadata)
 
     def on_llm_new_token(
@@ -173,7 +202,7 @@ class TapHandler(BaseCallbackHandler):
     ) -> None:
         name = _name(serialized, kwargs)
         if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
-            parent = tap.enter(run_id, parent_run_id, context_parent())
+            parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
             tap.chain_start(run_id, parent, name, tags, metadata, inputs)
 
     @_guarded
@@ -196,7 +225,7 @@ class TapHandler(BaseCallbackHandler):
     ) -> None:
         name = _name(serialized, kwargs)
         if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
-            parent = tap.enter(run_id, parent_run_id, context_parent())
+            parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
             tap.chain_start(run_id, parent, name, tags, metadata, query, retriever=True)
 
     def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
@@ -234,7 +263,7 @@ class TapHandler(BaseCallbackHandler):
     ) -> None:
         name = (serialized or {}).get("name") or _name(serialized, kwargs)
         if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
-            parent = tap.enter(run_id, parent_run_id, context_parent())
+            parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
             given = input_str if inputs is None else inputs
             tool_call_id = kwargs.get("tool_call_id")
             tap.tool_start(run_id, parent, name, tags, metadata, given, tool_call_id)

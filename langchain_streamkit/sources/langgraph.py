@@ -67,14 +67,21 @@ def _made(bases: tuple[type[Any], ...]) -> type[TapHandler]:
     return handler
 
 
+def output_mode_of(graph: Any) -> str:
+    """The mode in which the graph's own ``astream()`` would give its output."""
+    mode = graph.stream_mode
+    return mode if mode in ("values", "updates") else "values"
+
+
 def watch_graph(
-    config: RunnableConfig, tap: RunTap, *, is_graph: bool, output_deltas: bool
+    config: RunnableConfig, tap: RunTap, *, is_graph: bool, output_mode: str | None = None
 ) -> RunnableConfig:
     """Let the graphs run under ``config`` hand their stream to ``tap``, at the point of the call.
 
     Returns a new config. State updates, values and the data of ``get_stream_writer()`` then reach
     us in call order with the callbacks; taken from ``graph.astream`` they would come later than
-    the callbacks that followed them. A consumer or writer that is already there goes on getting
+    the callbacks that followed them. What the root gives in ``output_mode`` ("values", "updates")
+    becomes output chunks. A consumer or writer that is already there goes on getting
     everything.
     """
     if not langgraph_loaded():
@@ -83,7 +90,7 @@ def watch_graph(
     from langgraph.pregel.protocol import StreamProtocol
     from langgraph.runtime import Runtime
 
-    modes: set[Any] = {"values"}
+    modes: set[Any] = {"values", output_mode} if output_mode else {"values"}
     if "state" in tap.capture:
         modes.add("updates")
     if "checkpoints" in tap.capture:
@@ -91,7 +98,7 @@ def watch_graph(
     configurable = _effective_configurable(config, is_graph=is_graph)
     outer_stream: Any = configurable.get(CONFIG_KEY_STREAM)
     outer_runtime: Any = configurable.get(CONFIG_KEY_RUNTIME)
-    consume = _consumer(tap, output_deltas=output_deltas)
+    consume = _consumer(tap, output_mode=output_mode)
 
     def stream(chunk: tuple[tuple[str, ...], Any, Any]) -> None:
         if chunk[1] in modes:
@@ -129,19 +136,19 @@ def _effective_configurable(config: RunnableConfig, *, is_graph: bool) -> dict[s
     return given or ({} if is_graph else surrounding)
 
 
-def _consumer(tap: RunTap, *, output_deltas: bool) -> Any:
+def _consumer(tap: RunTap, *, output_mode: str | None) -> Any:
     capture_state = "state" in tap.capture
 
     def consume(chunk: tuple[tuple[str, ...], str, Any]) -> None:
         namespace, mode, payload = chunk
         try:
+            if mode == output_mode and not namespace:
+                tap.output_chunk(payload)
             if mode == "values":
                 tap.stored(namespace, payload)
-                if output_deltas and not namespace:
-                    tap.output_chunk(payload)
                 if capture_state:
                     tap.state(namespace, None, payload)
-            elif mode == "updates":
+            elif mode == "updates" and capture_state:
                 _updates(tap, namespace, payload)
             elif mode == "checkpoints":
                 tap.checkpoint(namespace, payload)

@@ -159,6 +159,8 @@ class ModelRuns:
         # The id that LangChain makes up for an answer counts its generations, the chunks' does not.
         if stored is not None and stored.removesuffix("-0") == writer.message_id:
             stored = None
+        if stored in self._emitted and stored != writer.message_id:
+            stored = None  # a cached answer has the id of the message it was first
         if stored is not None:
             self._ids.add(stored)
         writer.event(

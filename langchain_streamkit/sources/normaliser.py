@@ -7,8 +7,10 @@ framework forgets to end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
+
+from langchain_core.messages import AIMessage
 
 from langchain_streamkit import failures
 from langchain_streamkit.events import (
@@ -151,6 +153,7 @@ class Normaliser:
             fields = {"interrupts": pending, "usage": usage, "timing": timing}
             self.outbox.add(RunInterrupted, fields)
             return
+        offered = _offered_calls(output)
         calls = tuple(
             PendingToolCall(
                 tool_call_id=call.tool_call_id,
@@ -159,6 +162,7 @@ class Normaliser:
                 message_id=call.message_id,
             )
             for call in self._tools.unanswered
+            if call.tool_call_id in offered
         )
         self.outbox.add(
             RunFinished,
@@ -220,6 +224,8 @@ class Normaliser:
         self._steps.remove(node, failed=False)
 
     def _tool_start(self, signal: sig.ToolStart) -> None:
+        if (last := self._tools.superseded(signal.tool_call_id)) is not None:
+            self._steps.remove(last, failed=True)
         node = self._steps.enter(signal, "tool")
         self._steps.settle_in(node)
         node.show(labelled=node.parent is not self._steps.root)
@@ -266,3 +272,15 @@ _WHERE: dict[str, failures.Where] = {
     "graph": "graph",
     "node": "graph",
 }
+
+
+def _offered_calls(output: Any) -> set[str | None]:
+    """Ids of the calls that the output itself ends with: those the caller is to make."""
+    if isinstance(output, AIMessage):
+        return {call["id"] for call in output.tool_calls}
+    if isinstance(output, list) and output:
+        return _offered_calls(cast("list[Any]", output)[-1])  # type: ignore[redundant-cast]
+    if isinstance(output, dict):
+        state = cast("dict[str, Any]", output)
+        return {call for value in state.values() for call in _offered_calls(value)}
+    return set()

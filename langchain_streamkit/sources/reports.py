@@ -71,7 +71,10 @@ class Reports:
         self._request(self._node(signal), info)
 
     def paused(self, signal: sig.Paused) -> None:
+        """A graph stopped for a human."""
         node = self._steps.runs.get(signal.run_id)
+        if node is not None:
+            node.paused = True
         if node is None or node.parent is self._steps.root:
             self.interrupted = True
 
@@ -121,10 +124,17 @@ class Reports:
         return self._steps.runs.get(signal.run_id, self._steps.root)
 
     def _graph(self, namespace: tuple[str, ...]) -> RunNode:
+        """The graph of that namespace, or what it runs in while it is not known for one."""
+        around = self._steps.root
         for node in self._steps.runs.values():
-            if node.kind == "graph" and node.graph_namespace() == namespace:
+            if namespace and node.graph_namespace() == namespace:
+                if node.kind == "graph":
+                    return node
+                if node.kind == "node":
+                    around = node
+            elif not namespace and node.kind == "graph" and node.parent is self._steps.root:
                 return node
-        return self._steps.root
+        return around
 
     def _add(self, cls: type[Any], at: RunNode, /, **fields: Any) -> None:
         self._outbox.add(cls, {"path": at.path, "step_id": at.step_id, **fields})

@@ -166,7 +166,8 @@ class Steps:
         if self._every_chain and node.kind == "chain" and not node.shown:
             self._show(node, "chain", labelled=False)
         if node.shown:
-            self._add(StepFinished, node, outcome="ok", output=end.output)
+            outcome: StepOutcome = "suspended" if node.paused else "ok"
+            self._add(StepFinished, node, outcome=outcome, output=end.output)
         self.remove(node, failed=False)
 
     def fail(self, node: RunNode, error: ErrorInfo) -> None:

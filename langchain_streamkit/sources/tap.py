@@ -36,7 +36,7 @@ from langchain_streamkit.sources.signals import (
     ToolProgressed,
     ToolStart,
 )
-from langchain_streamkit.sources.tree import HIDDEN_NODE
+from langchain_streamkit.sources.tree import COMPOSITION_TAGS, HIDDEN_NODE
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
@@ -91,22 +91,30 @@ class RunTap:
         self._handed: dict[int, BaseMessage] = {}
         """Messages handed to another graph, by identity; kept so that ids are not used again."""
 
-    def enter(self, run_id: UUID, parent_id: UUID | None, context_id: UUID | None) -> UUID | None:
-        """Note that a run opens, and return the parent it really has.
+    def enter(
+        self,
+        run_id: UUID,
+        parent_id: UUID | None,
+        context_id: UUID | None,
+        tags: list[str] | None,
+    ) -> tuple[UUID | None, list[str] | None]:
+        """Note that a run opens; returns the parent it really has, and its tags.
 
-        LangChain's fallbacks report the runs they try as their siblings (``RunnableWithFallbacks``
-        passes its own config on); ``context_id``, the run of LangChain's context variable, knows
-        better whenever it lies right below the reported parent.
+        LangChain's fallbacks report the runs they try as their siblings, with their own tags
+        (``RunnableWithFallbacks`` passes its own config on); ``context_id``, the run of
+        LangChain's context variable, knows better whenever it lies right below the reported parent.
         """
         parent = parent_id
         if (
             context_id is not None
+            and context_id != parent_id
             and context_id in self._open
             and (parent_id is None or self._open[context_id] == parent_id)
         ):
             parent = context_id
+            tags = [tag for tag in tags or () if not tag.startswith(COMPOSITION_TAGS)]
         self._open[run_id] = parent
-        return parent
+        return parent, tags
 
     # ---- chains, graphs, nodes, retrievers ---------------------------------------------------
 
@@ -127,7 +135,7 @@ class RunTap:
         if is_node:
             ns = tuple(str(checkpoint_ns).split("|"))
             step = meta.get("langgraph_step")
-            self._node_ns[run_id] = (ns, step, bool(tags) and HIDDEN_NODE in tags)
+            self._node_ns[run_id] = (ns, step, HIDDEN_NODE in (tags or ()))
             if parent_id is not None and parent_id not in self._node_ns:
                 self._graph_ns[parent_id] = ns[:-1]
             if self._pending:

@@ -76,11 +76,16 @@ class ToolRuns:
         for key in [k for k, call in self._asked.items() if call.message_id == message_id]:
             del self._asked[key]
 
+    def superseded(self, tool_call_id: str | None) -> RunNode | None:
+        """Emit the failure of the last attempt at a call that is tried again; returns its run."""
+        node = self._waiting.get(tool_call_id) if tool_call_id is not None else None
+        if node is not None:
+            self.settle(node, None)
+        return node
+
     def started(self, signal: ToolStart, node: RunNode) -> None:
         tool_call_id = signal.tool_call_id or self._find(signal)
         self._asked.pop(tool_call_id, None)
-        if tool_call_id in self._waiting:  # the next attempt begins: nobody will see the last one
-            self.settle(self._waiting[tool_call_id], None)
         node.work = _OpenTool(node, tool_call_id, signal.name)
         node.cause = tool_call_id
         self._add(

@@ -26,7 +26,7 @@ HIDDEN_NODE: Final = "langsmith:hidden"
 """LangGraph's ``TAG_HIDDEN``: nodes that nobody wrote, such as ``__start__``."""
 HIDDEN_TAGS: Final = frozenset({"nostream", "langsmith:nostream", HIDDEN_NODE})
 """With LangGraph's ``TAG_NOSTREAM`` in its new and its old spelling."""
-_COMPOSITION_TAGS: Final = ("seq:step:", "map:key:", "condition:", "branch:", "graph:step:")
+COMPOSITION_TAGS: Final = ("seq:step:", "map:key:", "condition:", "branch:", "graph:step:")
 _RETRY_TAG: Final = "retry:attempt:"
 INTERNAL_KEYS: Final = ("lc_internal_call", "lc_source")
 """Metadata by which LangChain's middleware marks model calls that are not the agent's answer."""
@@ -78,6 +78,7 @@ class RunNode:
         "namespace",
         "parent",
         "path",
+        "paused",
         "retried",
         "shown",
         "step_id",
@@ -111,7 +112,9 @@ class RunNode:
         self.carried: dict[str, int] | None = None
         """Failed models of failed attempts at a child node, by its checkpoint namespace."""
         self.retried = False
-        self.composed = any(tag.startswith(_COMPOSITION_TAGS) for tag in self.tags)
+        self.paused = False
+        """A graph that stopped for a human: it ends well, as far as LangGraph's callbacks tell."""
+        self.composed = any(tag.startswith(COMPOSITION_TAGS) for tag in self.tags)
         marked = not HIDDEN_TAGS.isdisjoint(self.tags) or any(
             self.metadata.get(key) for key in INTERNAL_KEYS
         )

@@ -301,6 +301,16 @@ async def test_long_run_keeps_the_list_short_and_counts_all(page: Page) -> None:
         assert not await page.locator("#events li.delta").first.is_visible()
 
 
+async def test_list_drops_its_oldest_rows_while_a_run_goes_on(page: Page) -> None:
+    with demo([Turn([f"{n} " for n in range(500)])]) as served:
+        await ask(page, served, "count")
+        await status(page, "done")
+        first = int(await page.locator("#events .seq").first.inner_text())
+        last = int(await page.locator("#events .seq").last.inner_text())
+        assert last > 500
+        assert last - first == 399
+
+
 async def test_page_reads_a_stream_however_it_is_cut(page: Page) -> None:
     text = (
         ": ok\n\nretry: 2000\n\n"

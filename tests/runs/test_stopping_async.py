@@ -640,9 +640,6 @@ async def test_a_child_that_outlives_the_root_changes_nothing_under_with_sinks()
 
 
 async def test_a_sink_that_awaits_cancel_does_not_hang() -> None:
-    class Guard(RecordingSink):
-        run: AsyncRun[Any] | None = None
-
     got: list[Event] = []
     box: list[AsyncRun[Any]] = []
 
@@ -697,20 +694,43 @@ async def test_a_cancelled_ainvoke_under_with_sinks_ends_its_stream(work: Any) -
     assert sink.closes == 1
 
 
-async def test_break_out_of_astream_under_with_sinks_ends_its_stream(work: Any) -> None:
+async def test_leaving_astream_under_with_sinks_ends_its_stream(work: Any) -> None:
     runnable, value = work
     sink = RecordingSink(async_=True)
-    async with contextlib.aclosing(with_sinks(runnable, sink).astream(value)) as chunks:  # type: ignore[type-var]
-        if "messages" in QUESTION and hasattr(runnable, "get_state"):
-            reading = asyncio.ensure_future(anext(chunks))
-            await sink.await_for("text.delta")
-            reading.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await reading
-        else:
-            await anext(chunks)
+
+    async def reader() -> None:
+        async for _ in with_sinks(runnable, sink).astream(value):
+            pass
+
+    task = asyncio.create_task(reader())
+    await sink.await_for("text.delta")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     await rest(sink)
     assert the_end(sink.events).type == "run.cancelled"
+
+
+async def test_break_out_of_astream_under_with_sinks_ends_its_stream() -> None:
+    sink = RecordingSink(async_=True)
+    async for _ in with_sinks(endless(), sink).astream("hi"):
+        break
+    await rest(sink)
+    assert the_end(sink.events).type == "run.cancelled"
+
+
+async def test_the_readers_loop_ends_after_async_sinks_got_everything_and_on_end_was_called() -> None:
+    ended: list[str] = []
+    got: list[str] = []
+
+    async def slow(event: Event) -> None:
+        await asyncio.sleep(0.01)
+        got.append(event.type)
+
+    run = astream(answering(), "hi", sinks=[slow], on_end=lambda one: ended.append(one.outcome))
+    read = [event.type async for event in run]
+    assert got == read
+    assert ended == ["finished"]
 
 
 async def test_closing_a_handler_ends_the_runs_that_are_open() -> None:

@@ -38,7 +38,6 @@ async function run(text) {
     });
     if (!response.ok) throw new Error(await refusal(response));
     for await (const event of eventsOf(response)) {
-      if (current !== mine) return; // the conversation was left
       if (event.type === "run.started") {
         mine.runId = event.run_id;
         threadId = event.thread_id;
