@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_streamkit.runs.async_run import AsyncRun
-from langchain_streamkit.runs.plan import Options, plan_run, refuse_unknown
+from langchain_streamkit.runs.plan import Options, checked_on_end, plan_run, refuse_unknown
 from langchain_streamkit.runs.sync_run import Run
 from langchain_streamkit.sinks.base import as_sink
 
@@ -85,7 +85,7 @@ def astream(
     )
     refuse_unknown("astream", unknown, (*_RUN_OPTIONS, *Options._fields))
     plan = _plan(runnable, input, config, thread_id, user, context, call, options)
-    return AsyncRun(plan, as_sinks(sinks), on_end)
+    return AsyncRun(plan, as_sinks(sinks), checked_on_end(on_end))
 
 
 def stream(
@@ -127,7 +127,7 @@ def stream(
     )
     refuse_unknown("stream", unknown, (*_RUN_OPTIONS, *Options._fields))
     plan = _plan(runnable, input, config, thread_id, user, context, call, options)
-    return Run(plan, as_sinks(sinks), on_end)
+    return Run(plan, as_sinks(sinks), checked_on_end(on_end))
 
 
 def _plan(

@@ -11,11 +11,12 @@ import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from langchain_streamkit.api import as_sinks
+from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.attached import AttachedRun
 from langchain_streamkit.runs.inbox import Inbox
 from langchain_streamkit.runs.outlets import Outlets
-from langchain_streamkit.runs.plan import Options, refuse_unknown
+from langchain_streamkit.runs.plan import Options, checked_on_end, refuse_unknown
 from langchain_streamkit.sources.callbacks import TapHandler, context_parent
 from langchain_streamkit.sources.langgraph import handler_base
 
@@ -77,19 +78,31 @@ class StreamCallbackHandler(TapHandler):
         )
         refuse_unknown("StreamCallbackHandler", unknown, ("on_end", *Options._fields))
         options = options.checked()
+        checked_on_end(on_end)
         self._inbox = Inbox(max_unread)
+        self._has_sinks = bool(sinks)
         given: list[Sink] = as_sinks(sinks) if sinks else [self._inbox]
-        self._router = _Roots(Outlets(given, self._sink_failed), options, on_end, self._inbox)
+        outlets = Outlets(given, self._sink_failed, self)
+        self._router = _Roots(outlets, options, on_end, self._inbox)
         super().__init__(self._router)
 
     def __iter__(self) -> Iterator[Event]:
-        return iter(self._inbox)
+        return iter(self._readable())
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        return aiter(self._inbox)
+        return aiter(self._readable())
+
+    def _readable(self) -> Inbox:
+        if self._has_sinks:
+            raise StreamUsageError(
+                "this handler gives its events to its sinks; leave them out to iterate the handler,"
+                " or pass a queue as a further sink"
+            )
+        return self._inbox
 
     def close(self) -> None:
-        """End the attachment and close its sinks; async ones close as soon as they can."""
+        """End the attachment: open runs end as cancelled, sinks close (async ones soon)."""
+        self._router.end_all()
         self._router.outlets.close()
         self._inbox.close()
 
@@ -117,6 +130,10 @@ def _variant(cls: type[_Handler], base: type[TapHandler]) -> type[_Handler]:
 _VARIANTS: dict[tuple[type[Any], type[Any]], Any] = {}
 
 
+_PAST_RUNS = 4096
+"""Ended runs a handler remembers, to tell their late children from roots (some 200 bytes each)."""
+
+
 class _Roots:
     """Which root each LangChain run belongs to; the handler's ``Router``."""
 
@@ -129,7 +146,10 @@ class _Roots:
         self._inbox = inbox
         self._lock = threading.Lock()
         self._runs: dict[UUID, AttachedRun] = {}
-        self._open: set[AttachedRun] = set()
+        self._past: dict[UUID, UUID] = {}
+        """Root of runs that have ended: what they start late belongs to it, or to nobody."""
+        self._open: dict[UUID, AttachedRun] = {}
+        self._closed = False
         self._tails: set[asyncio.Future[Any]] = set()
 
     def tap_of(self, run_id: UUID) -> RunTap | None:
@@ -139,12 +159,22 @@ class _Roots:
     def tap_of_start(
         self, run_id: UUID, parent_id: UUID | None, name: str, metadata: dict[str, Any] | None
     ) -> RunTap | None:
-        run = self._runs.get(parent_id) if parent_id is not None else None
-        if run is None and (around := context_parent()) is not None:
-            run = self._runs.get(around)
-        if run is None:
-            run = self._new_root(run_id, name, metadata or {})
-        self._runs[run_id] = run
+        if self._closed:
+            return None
+        for above in (parent_id, context_parent()):
+            if above is None:
+                continue
+            run = self._runs.get(above)
+            root = self._past.get(above)
+            if root is not None:  # a child that outlives its parent, or even its root
+                self._remember(run_id, root)
+                run = self._open.get(root)
+            if run is not None:
+                self._runs[run_id] = run
+                return run.tap
+            if root is not None:
+                return None
+        run = self._runs[run_id] = self._new_root(run_id, name, metadata or {})
         return run.tap
 
     def push_token(self, token: Token) -> None:
@@ -154,24 +184,43 @@ class _Roots:
 
     def run_ended(self, run_id: UUID) -> None:
         run = self._runs.pop(run_id, None)
-        if run is None or run_id != run.root or run.tap.root_end is None:
+        if run is None:
             return
-        tail = run.conclude(*run.tap.root_end)
+        self._remember(run_id, run.root)
+        if run_id == run.root and run.tap.root_end is not None:
+            self._end(run, *run.tap.root_end)
+
+    def end_all(self) -> None:
+        """Nobody will hear how the open runs end: they end here."""
+        self._closed = True
+        for run in list(self._open.values()):
+            self._end(run, None, asyncio.CancelledError())
+
+    def _end(self, run: AttachedRun, output: object, error: BaseException | None) -> None:
+        tail = run.conclude(output, error)
         if tail is not None:
             self._tails.add(tail)
         with self._lock:
-            self._open.discard(run)
+            self._open.pop(run.root, None)
+            for late in [key for key, other in self._runs.items() if other is run]:
+                self._remember(late, run.root)
+                del self._runs[late]
             idle = not self._open
         self._inbox.idle(idle=idle)
 
+    def _remember(self, run_id: UUID, root: UUID) -> None:
+        self._past[run_id] = root
+        if len(self._past) > _PAST_RUNS:
+            self._past.pop(next(iter(self._past)), None)
+
     def report(self, where: str, error: Exception) -> None:
-        for run in list(self._open):
+        for run in list(self._open.values()):
             run.sequencer.report(where, error)
             return
         LOGGER.error("%s failed in a StreamCallbackHandler", where, exc_info=error)
 
     def sink_failed(self, sink: Sink) -> None:
-        for run in list(self._open):
+        for run in list(self._open.values()):
             run.sink_failed(sink)
 
     async def drained(self) -> None:
@@ -196,7 +245,7 @@ class _Roots:
             thread_id=None if thread_id is None else str(thread_id),
         )
         with self._lock:
-            self._open.add(run)
+            self._open[run_id] = run
         self._inbox.idle(idle=False)
         run.begin(name, metadata)
         return run

@@ -11,8 +11,15 @@ from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import get_config_list
 
 from langchain_streamkit.api import as_sinks
+from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.drive import Collected
-from langchain_streamkit.runs.plan import Options, as_runnable, plan_run, refuse_unknown
+from langchain_streamkit.runs.plan import (
+    Options,
+    as_runnable,
+    checked_on_end,
+    plan_run,
+    refuse_unknown,
+)
 from langchain_streamkit.runs.watch import Watch
 
 if TYPE_CHECKING:
@@ -53,7 +60,10 @@ def with_sinks(
     """
     options = Options(include, exclude, capture, steps, streaming, show_subagents=show_subagents)
     refuse_unknown("with_sinks", unknown, ("on_end", *Options._fields))
-    return WatchedRunnable(as_runnable(runnable), as_sinks(sinks), options.checked(), on_end)
+    if not sinks and on_end is None:
+        raise StreamUsageError("with_sinks() without a sink watches nothing; pass one, or on_end=")
+    target, on_end = as_runnable(runnable), checked_on_end(on_end)
+    return WatchedRunnable(target, as_sinks(sinks), options.checked(), on_end)
 
 
 class WatchedRunnable(Runnable[Any, Any]):

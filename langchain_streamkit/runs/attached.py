@@ -76,11 +76,10 @@ class AttachedRun:
 
     def conclude(self, output: object, error: BaseException | None) -> asyncio.Future[Any] | None:
         """Make the terminal event, once; returns what an async ``on_end`` still has to do."""
-        plain = None if error is not None else to_plain(output)
 
         def end(normaliser: Normaliser) -> None:
             if error is None:
-                normaliser.finish(now_ms(), plain)
+                normaliser.finish(now_ms(), output)
             elif outcome_of(error) == "cancelled":
                 normaliser.cancel(now_ms(), "user")
             else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_streamkit import errors
 from langchain_streamkit.failures import LOGGER, log_failure
+from langchain_streamkit.runs.leftovers import still_running
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.runs.sequencer import Sequencer
@@ -47,7 +48,7 @@ class RunCore:
         self.plan = plan
         self.run_id = str(plan.run_id)
         self.snapshot = RunSnapshot()
-        self.outlets = Outlets(sinks, self._sink_failed)
+        self.outlets = Outlets(sinks, self._sink_failed, self)
         self.normaliser = Normaliser(
             plan.run_id,
             graph=plan.is_graph,
@@ -164,6 +165,8 @@ class RunCore:
 
     def _transform_failed(self, error: Exception) -> None:
         LOGGER.error("map() failed in run %s: the event is withheld", self.run_id, exc_info=error)
+        if self.ended:  # on the terminal event itself
+            self.error = error
         self._fail(error)
 
     def _sink_failed(self, sink: Sink, error: Exception) -> None:
@@ -183,6 +186,7 @@ class RunCore:
 
     def conclude(self, result: Any, error: BaseException | None) -> None:
         """The call is over: make the terminal event, once."""
+        self.sequencer.settle(seal=False)  # what is folded now may still overflow
         if self._own_failure is not None and not self._root_ended:
             self._end_failed(self._own_failure)
         elif self.stop_reason is not None and not self._root_ended:
@@ -221,7 +225,7 @@ class RunCore:
     def _end_cancelled(self, reason: CancelReason, *, unstopped: bool = False) -> None:
 
         def end(normaliser: Normaliser) -> None:
-            pending = normaliser.open_names() if unstopped else []
+            pending = normaliser.open_names() if unstopped else still_running(self)
             if unstopped and not pending:
                 pending = [self.plan.name]
             text = _cancel_text(self.run_id, reason, pending)

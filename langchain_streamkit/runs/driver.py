@@ -15,6 +15,7 @@ from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import STOP_GRACE_S
 from langchain_streamkit.runs.direct import DirectReader
 from langchain_streamkit.runs.drive import drive
+from langchain_streamkit.runs.inside import called_by, create_task_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -99,16 +100,18 @@ class AsyncDriver:
             return
         self._tail_begun = True
         try:
-            await self.core.outlets.drained()
-            answer = self.core.call_on_end()
-            if answer is not None:
-                await self._shielded(answer)
+            try:
+                await self.core.outlets.drained()
+            finally:  # the loop may be shutting down
+                answer = self.core.call_on_end()
+                if answer is not None:
+                    await self._shielded(answer)
         finally:
             self._ended.set()
             self._release()
 
     async def _shielded(self, answer: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(answer)
+        task = create_task_of(self.core, _awaited(answer))
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -131,9 +134,9 @@ class AsyncDriver:
         if self._direct is not None:
             self._direct.stop()
             return
-        if self._task is not None and self._calling:
+        if self._task is not None and self._loop is not None and self._calling:
             self._task.cancel()
-            asyncio.get_running_loop().call_later(STOP_GRACE_S, self._give_up)
+            self._loop.call_later(STOP_GRACE_S, self._give_up)
 
     def _give_up(self) -> None:
         """The call did not notice: end the run without it, and say what is still running."""
@@ -175,6 +178,7 @@ class AsyncDriver:
                 if events:
                     return events
             elif ended:
+                await self.finished()  # the loop over a run ends when its sinks and on_end are done
                 return []
             if self._orphaned:
                 self._watch(asyncio.current_task())
@@ -187,16 +191,23 @@ class AsyncDriver:
     async def something_happened(self) -> None:
         """Wait until there is an event after run.started."""
         sequencer = self.core.sequencer
-        while not sequencer.ended:
+        while not sequencer.closed:
             sequencer.settle(seal=False)
             if sequencer.made > 1:
-                return
+                break
             await self._changed()
+        if sequencer.closed:  # what is there may be the end itself
+            while not sequencer.ended:
+                await self._changed()
 
     async def finished(self, *, reading: bool = True) -> None:
         """Wait until the run, its sinks and on_end are done."""
         if reading and not self.opened:
             self.core.sequencer.nobody_reads()
+        if called_by(self.core):  # an async sink or on_end: the run waits for it
+            while not self._sequencer.ended:
+                await self._changed()
+            return
         await self._ended.wait()
 
     async def _changed(self) -> None:
@@ -243,8 +254,10 @@ class AsyncDriver:
             return
         if self._reading is not None and not self._reading.done():
             self._orphaned = True  # another task reads: it is watched from its next step on
-        elif not self._orphaned or task is self._watched:
-            self.core.stop("user")
+        elif task.cancelled() or task.exception() is not None:
+            self.core.stop("user")  # its traceback may hold the reader for long
+        else:
+            self._orphaned = True  # whoever got the reader from it reads on, or drops it
 
     def abandoned(self) -> None:
         """The reader was dropped before the end."""
@@ -255,3 +268,7 @@ class AsyncDriver:
         """The run itself was dropped: without a reader, nobody will ever learn its end."""
         if self.started and not self.opened:
             self.core.stop("user")
+
+
+async def _awaited(answer: Awaitable[Any]) -> None:
+    await answer

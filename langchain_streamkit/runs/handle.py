@@ -83,7 +83,8 @@ class RunHandle:
             )
         known = {one.interrupt_id for one in self.interrupts}
         unknown = set(answers) - known
-        if unknown or not answers:
+        breakpoint_only = not known and not answers
+        if unknown or not (answers or breakpoint_only):
             asked = ", ".join(sorted(known)) or "none with an id"
             what = f"has no interrupt {min(unknown)!r}" if unknown else "got no answer"
             raise StreamUsageError(
@@ -95,7 +96,7 @@ class RunHandle:
         plan = self._core.plan
         run_id = uuid7()
         return plan._replace(
-            input=Command(resume=dict(answers)),
+            input=None if breakpoint_only else Command(resume=dict(answers)),
             run_id=run_id,
             config={**plan.config, "run_id": run_id},
         )

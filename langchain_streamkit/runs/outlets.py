@@ -7,12 +7,14 @@ is reported once and the sink is left alone from then on; the others go on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections import deque
 from typing import TYPE_CHECKING
 
 from langchain_streamkit.errors import SinkError, StreamUsageError
 from langchain_streamkit.failures import LOGGER
+from langchain_streamkit.runs.inside import create_task_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
 class Outlets:
     """Where the events of one run, or of all runs of one handler, go."""
 
-    def __init__(self, sinks: Sequence[Sink], on_failure: OnFailure) -> None:
+    def __init__(self, sinks: Sequence[Sink], on_failure: OnFailure, owner: object) -> None:
         self._on_failure = on_failure
+        self._owner = owner
         self._plain = [sink for sink in sinks if not _is_async(sink)]
-        self._pumps = [_Pump(sink, self._fail) for sink in sinks if _is_async(sink)]
+        self._pumps = [_Pump(sink, self._fail, self._owner) for sink in sinks if _is_async(sink)]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -109,7 +112,7 @@ class Outlets:
             self._drop(sink, StreamUsageError(needs_loop_text(sink)))
             return
         self._plain.remove(sink)
-        pump = _Pump(sink, self._fail, first=answer, closes=closes)
+        pump = _Pump(sink, self._fail, self._owner, first=answer, closes=closes)
         self._pumps.append(pump)
         pump.start(self._loop)
 
@@ -125,7 +128,7 @@ class Outlets:
             LOGGER.warning("%s did not close either", type(sink).__name__, exc_info=exc)
             return
         if answer is not None and self._loop is not None:
-            pump = _Pump(sink, self._fail, first=answer, closes=True)
+            pump = _Pump(sink, self._fail, self._owner, first=answer, closes=True)
             self._pumps.append(pump)
             pump.start(self._loop)
             pump.close()
@@ -139,6 +142,10 @@ class Outlets:
         self._on_failure(sink, error)
 
 
+_LAST_EVENTS_S = 1.0
+"""Seconds a sink waits for the end of its run once its event loop is shutting down."""
+
+
 class _Pump:
     """Feeds one async sink from a task of its own."""
 
@@ -146,11 +153,13 @@ class _Pump:
         self,
         sink: Sink,
         on_failure: OnFailure,
+        owner: object,
         *,
         first: Awaitable[None] | None = None,
         closes: bool = False,
     ) -> None:
         self.sink = sink
+        self._owner = owner
         self._first = first
         self._closes = closes
         """Whether ``first`` is what close() returned, so that nothing is left to do after it."""
@@ -161,6 +170,7 @@ class _Pump:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
         self._failed = False
+        self._stayed = False
         self.lag = 0
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -171,7 +181,7 @@ class _Pump:
             loop.call_soon_threadsafe(self._begin)
 
     def _begin(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = create_task_of(self._owner, self._run())
 
     def put(self, events: Sequence[Event]) -> None:
         if self._failed:
@@ -186,7 +196,7 @@ class _Pump:
 
     async def done(self) -> None:
         if self._task is not None:
-            await asyncio.shield(self._task)
+            await asyncio.wait({self._task})
 
     def _notify(self) -> None:
         loop = self._loop
@@ -208,9 +218,7 @@ class _Pump:
                     self.lag -= len(events)
                 if self._closed:
                     break
-                self._wake.clear()
-                if not self._batches and not self._closed:
-                    await self._wake.wait()
+                await self._more()
             if not self._closes:
                 await _finished(self.sink.close())
         except Exception as exc:  # noqa: BLE001 -- a sink's error is never the run's
@@ -219,6 +227,25 @@ class _Pump:
             self.lag = 0
             self._on_failure(self.sink, exc)
             await self._close_failed()
+
+    async def _more(self) -> None:
+        """Wait for events or the end. A loop that shuts down cancels us before the run that we are
+        fed by has ended: its last events still come, so we stay for them.
+        """
+        self._wake.clear()
+        if self._batches or self._closed:
+            return
+        try:
+            await self._wake.wait()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or self._stayed:
+                raise
+            self._stayed = True
+            task.uncancel()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_EVENTS_S):
+                    await self._wake.wait()
 
     async def _close_failed(self) -> None:
         """It gets no more events, but learns that it is the end."""

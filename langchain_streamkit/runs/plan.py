@@ -7,7 +7,7 @@ are kept; every mistake that can be seen here raises ``StreamUsageError`` saying
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from langchain_streamkit.runs.filters import as_filter
 from langchain_streamkit.sources.langgraph import langgraph_loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
 
     from langchain_core.callbacks import BaseCallbackHandler
     from langchain_core.runnables import RunnableConfig
@@ -70,6 +70,11 @@ class Options(NamedTuple):
 
     def checked(self) -> Options:
         """Return the options, or raise StreamUsageError for a value that means nothing."""
+        for option in ("include", "exclude", "capture"):
+            value = getattr(self, option)
+            if value is not None and not isinstance(value, Iterable):
+                raise StreamUsageError(f"{option}={value!r} is no list of names")
+        as_filter(self.include, self.exclude)
         if isinstance(self.capture, str):
             raise StreamUsageError(
                 f"capture={self.capture!r} is a string; write capture={{{self.capture!r}}}"
@@ -155,7 +160,8 @@ def plan_run(
                 " or in config={'configurable': {...}}"
             )
         kwargs["context"] = context
-    thread = made.get("configurable", {}).get("thread_id")
+    # LangChain takes unknown keys of a config for configurable ones.
+    thread = made.get("configurable", {}).get("thread_id", cast("Any", made).get("thread_id"))
     if is_graph and check_graph:
         _check_graph_call(bare, input, made)
     return Plan(
@@ -171,6 +177,15 @@ def plan_run(
         user=user,
         options=options,
     )
+
+
+def checked_on_end(on_end: Any) -> Any:
+    """``on_end`` if it can be called; else StreamUsageError."""
+    if on_end is not None and not callable(on_end):
+        raise StreamUsageError(
+            f"on_end is a {_name_of(on_end)}; pass a function of one RunSnapshot, plain or async"
+        )
+    return on_end
 
 
 def as_runnable(value: object) -> Runnable[Any, Any]:
@@ -297,8 +312,8 @@ def _check_graph_call(graph: Any, value: object, config: RunnableConfig) -> None
             f' {{"messages": [("user", {value[:40]!r})]}}'
         )
     checkpointer = graph.checkpointer
-    configurable = config.get("configurable", {})
-    if not checkpointer or configurable.keys() & {"thread_id", "checkpoint_id", "checkpoint_ns"}:
+    known = {*config.get("configurable", {}), *config}
+    if not checkpointer or known & {"thread_id", "checkpoint_id", "checkpoint_ns"}:
         return
     raise StreamUsageError(
         f"{graph.get_name()} has a checkpointer, so it needs to know which conversation this is;"
@@ -327,6 +342,8 @@ def _name_of(value: object) -> str:
 def refuse_unknown(function: str, unknown: Mapping[str, object], known: Iterable[str]) -> None:
     """Raise StreamUsageError for options ``function`` does not have, with the nearest one."""
     for name in unknown:
+        if name in _OWN_CALL_OPTIONS:
+            raise StreamUsageError(f"{function}() has no {name}=: {_OWN_CALL_OPTIONS[name]}")
         close = difflib.get_close_matches(name, list(known), n=1)
         hint = f"did you mean {close[0]}=?" if close else f"it takes {', '.join(known)}"
         raise StreamUsageError(f"{function}() has no option {name}=; {hint}")

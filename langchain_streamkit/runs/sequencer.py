@@ -11,6 +11,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.events import BaseEvent
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.sources.signals import Note, Token
 from langchain_streamkit.sources.tap import now_ms
@@ -72,6 +74,7 @@ class Sequencer:
         self._keep = keep
         self._plain = keep is None and not self._eager
         self._max_unread = max_unread
+        self._fold_at = min(_FOLD_AT, max_unread)
         self._on_overflow: Callable[[], None] | None = on_overflow
         self._on_transform_error = on_transform_error
         self._lock = threading.Lock()
@@ -105,7 +108,7 @@ class Sequencer:
         if self._eager:
             if not self._lagging() or len(signals) >= _LAGGING_STRIDE:
                 self._work(seal=True)
-        elif len(signals) >= _FOLD_AT:
+        elif len(signals) >= self._fold_at:
             self._work(seal=False)
         wake = self.wake
         if wake is not None:
@@ -148,7 +151,7 @@ class Sequencer:
             finally:
                 self._owner = None
                 self._lock.release()
-            if not self._signals or not (seal or len(self._signals) >= _FOLD_AT):
+            if not self._signals or not (seal or len(self._signals) >= self._fold_at):
                 break
         wake = self.wake
         if wake is not None:
@@ -231,10 +234,16 @@ class Sequencer:
     def _transformed(self, event: Event) -> Event | None:
         transform = self._transform
         try:
-            return event if transform is None else transform(event)
+            changed = event if transform is None else transform(event)
+            if changed is not None and not isinstance(changed, BaseEvent):
+                raise StreamUsageError(
+                    f"map()'s function returned a {type(changed).__name__}; return the event, a"
+                    " changed one, or None"
+                )
         except Exception as exc:  # noqa: BLE001 -- what redaction fails on is withheld
             self._on_transform_error(exc)
-            return None
+            return self.normaliser.withheld(event, exc)
+        return changed
 
     # ---- reading -----------------------------------------------------------------------------
 
@@ -304,6 +313,11 @@ class Sequencer:
     def has_more(self) -> bool:
         """Whether ``take`` would find anything to do."""
         return bool(self._signals or self.normaliser.outbox.drafts or self._ready)
+
+    @property
+    def owned(self) -> bool:
+        """Whether this thread is in the middle of making events, so inside a sink's ``send``."""
+        return self._owner == threading.get_ident()
 
     @property
     def has_signals(self) -> bool:

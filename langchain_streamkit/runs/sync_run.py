@@ -155,6 +155,7 @@ class _Worker:
         self.core = core
         self.started = False
         self.opened = False
+        self._thread: threading.Thread | None = None
         self._changed = threading.Event()
         self._ended = threading.Event()
         self._finishing = threading.Lock()
@@ -164,15 +165,16 @@ class _Worker:
         if self.started:
             return
         self.started = True
+        _stop_at_exit(self)
         self.core.begin()
         context = contextvars.copy_context()
-        thread = threading.Thread(
+        self._thread = threading.Thread(
             target=context.run,
             args=(self._life,),
             name=f"streamkit run {self.core.run_id}",
             daemon=True,
         )
-        thread.start()
+        self._thread.start()
 
     def _life(self) -> None:
         result: Any = None
@@ -229,11 +231,13 @@ class _Worker:
 
     def something_happened(self) -> None:
         sequencer = self.core.sequencer
-        while not sequencer.ended:
+        while not sequencer.closed:
             sequencer.settle(seal=False)
             if sequencer.made > 1:
-                return
+                break
             self._wait_for_change(lambda: sequencer.has_signals)
+        if sequencer.closed:  # what is there may be the end itself
+            self._ended.wait()
 
     def _wait_for_change(self, already: Callable[[], bool]) -> None:
         sequencer = self.core.sequencer
@@ -259,6 +263,8 @@ class _Worker:
     def cancel(self, reason: CancelReason) -> None:
         core = self.core
         core.stop(reason)
+        if threading.current_thread() is self._thread or core.sequencer.owned:
+            return  # a sink of the run, or the run itself: it cannot wait for itself
         if not self._ended.wait(STOP_GRACE_S) and not core.ended:
             core.end_unstopped()
             self._finish()
@@ -325,6 +331,27 @@ class _Events:
     def close(self) -> None:
         """Leave the run: it is cancelled if it has not ended."""
         self._finalizer()
+
+
+_open_workers: weakref.WeakSet[_Worker] = weakref.WeakSet()
+
+
+def _stop_at_exit(worker: _Worker) -> None:
+    """Stop the run when the interpreter exits while it is open.
+
+    The exit waits for the threads of pools (those LangChain runs branches in), so the stop has to
+    come before that; ``threading._register_atexit`` is what pools themselves use for it.
+    """
+    if not _open_workers:
+        register: Any = getattr(threading, "_register_atexit", None)
+        if register is not None:
+            register(_stop_open_workers)
+    _open_workers.add(worker)
+
+
+def _stop_open_workers() -> None:
+    for worker in list(_open_workers):
+        worker.core.stop("user")
 
 
 def _close(answer: Any) -> None:

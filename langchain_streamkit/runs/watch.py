@@ -28,7 +28,7 @@ class Watch:
 
     def __init__(self, plan: Plan, sinks: Sequence[Sink], on_end: OnEnd | None) -> None:
         self._plan = plan
-        self._outlets = Outlets(sinks, self._sink_failed)
+        self._outlets = Outlets(sinks, self._sink_failed, self)
         self._run = AttachedRun(
             plan.run_id,
             self._outlets,
@@ -97,6 +97,8 @@ class Watch:
 
     def end(self, output: Any, error: BaseException | None) -> None:
         """End the run as the call ended, unless its own callbacks have ended it."""
+        if self._run.tap.root_end is not None and error is not None:
+            output, error = self._run.tap.root_end  # in a batch, another item may have failed
         self._note_end(self._run.conclude(output, error))
         self._outlets.close()
 

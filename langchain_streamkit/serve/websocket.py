@@ -284,6 +284,6 @@ class WebSocketSession:
 
 
 def _astream(runnable: Any, input: Any, config: Any, /, *, thread_id: str | None) -> AsyncRunLike:
-    from langchain_streamkit import astream
+    from langchain_streamkit.api import astream
 
     return astream(runnable, input, config, thread_id=thread_id)

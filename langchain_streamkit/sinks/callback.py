@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.sinks.loop_queue import running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -46,8 +47,19 @@ class CallbackSink:
         for argument in calls:
             result = self._fn(argument)
             if inspect.isawaitable(result):
+                if running_loop() is None:
+                    raise self._no_loop(result)
                 return self._go_on(cast("Awaitable[object]", result), calls)
         return None
+
+    def _no_loop(self, result: object) -> StreamUsageError:
+        if inspect.iscoroutine(result):
+            result.close()
+        name = getattr(self._fn, "__name__", type(self._fn).__name__)
+        return StreamUsageError(
+            f"{name} returned an awaitable, and no event loop runs here to await it; use astream(),"
+            " or pass a plain function"
+        )
 
     async def _go_on(self, first: Awaitable[object], calls: Iterator[object]) -> None:
         await first

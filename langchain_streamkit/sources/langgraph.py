@@ -7,8 +7,9 @@ piece, the run goes on without it and a diagnostic says what is missing.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables.config import var_child_runnable_config
 
@@ -20,6 +21,7 @@ from langchain_streamkit.sources.callbacks import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
     from langchain_core.runnables import RunnableConfig
 
@@ -57,7 +59,45 @@ def _handler_base(streaming: bool, graphs: bool) -> type[TapHandler]:  # noqa: F
         from langgraph.pregel._messages import StreamMessagesHandler
     except ImportError:  # pragma: no cover -- no version within our bounds lacks it
         return _made((base, GraphCallbackHandler))
-    return _made((base, StreamMessagesHandler, GraphCallbackHandler))
+    bases = (base, StreamMessagesHandler, GraphCallbackHandler)
+    return _made((_ToolProgress, *bases) if _reports_progress() else bases)
+
+
+class _ToolProgress:
+    """Gives ``ToolRuntime.emit_output_delta`` a writer while a tool runs.
+
+    LangGraph itself sets one only in its ``tools`` stream mode (``langgraph/pregel/_tools.py``,
+    from 1.2 on); that one goes on getting everything.
+    """
+
+    def on_tool_start(self, *args: Any, run_id: UUID, **kwargs: Any) -> None:
+        from langgraph.pregel import _tools
+
+        handler: Any = super()
+        handler.on_tool_start(*args, run_id=run_id, **kwargs)
+        tap = cast("TapHandler", self).router.tap_of(run_id)
+        current: Any = _tools._tool_call_writer  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        if tap is not None:
+            current.set(_ProgressWriter(tap, run_id, current.get()))
+
+
+class _ProgressWriter:
+    """Tells the tap what a tool reports, and the writer of LangGraph's that was there before."""
+
+    def __init__(self, tap: RunTap, run_id: UUID, before: Any) -> None:
+        self._tap = tap
+        self._run_id = run_id
+        # One of ours belongs to a tool around this one, which has not reported this.
+        self._before = None if isinstance(before, _ProgressWriter) else before
+
+    def __call__(self, delta: object) -> None:
+        self._tap.tool_progress(self._run_id, delta)
+        if self._before is not None:
+            self._before(delta)
+
+
+def _reports_progress() -> bool:
+    return importlib.util.find_spec("langgraph.pregel._tools") is not None
 
 
 def _made(bases: tuple[type[Any], ...]) -> type[TapHandler]:

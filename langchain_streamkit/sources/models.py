@@ -21,7 +21,7 @@ from langchain_streamkit.sources.assembler import Ending, MessageAssembler, whol
 from langchain_streamkit.sources.lane import TextLane
 from langchain_streamkit.sources.outbox import MessageWriter
 from langchain_streamkit.sources.tools import AskedCall
-from langchain_streamkit.sources.tree import Finished
+from langchain_streamkit.sources.tree import INTERNAL_KEYS, Finished
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
@@ -298,12 +298,15 @@ class ModelRuns:
         """Emit a message that no model streamed, whole."""
         message_id = message.id or f"{node.id}/{len(self._emitted)}"
         writer = self._writer(message_id, node.step_id, node.path)
+        audience = node.audience(show_subagents=self._show_subagents)
+        if any(message.additional_kwargs.get(key) for key in INTERNAL_KEYS):
+            audience = "internal"
         writer.event(
             MessageStarted,
             role=_ROLES.get(message.type, "other"),
             name=message.name,
             attempt=node.attempt(),
-            audience=node.audience(show_subagents=self._show_subagents),
+            audience=audience,
             metadata=_shown_metadata(node.metadata),
         )
         ending = whole_message(writer, message, _minter(message_id))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
+import msgspec
 from langchain_core.messages import AIMessage
 
 from langchain_streamkit import failures
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from langchain_streamkit.events import AbortReason, CancelReason, ErrorInfo
+    from langchain_streamkit.events import AbortReason, CancelReason, ErrorInfo, Event
     from langchain_streamkit.sources.lane import TextLane
     from langchain_streamkit.sources.models import ShowText
     from langchain_streamkit.sources.tree import RunNode
@@ -186,6 +187,24 @@ class Normaliser:
             {"reason": reason, "pending": tuple(pending), "usage": usage, "timing": timing},
         )
 
+    def withheld(self, event: Event, error: Exception) -> Event | None:
+        """What stands for an event that may not be shown because redacting it failed.
+
+        The first and the last event have to be there: without what might be secret in them.
+        """
+        if isinstance(event, RunStarted):
+            return msgspec.structs.replace(event, name="", metadata={}, user=None)
+        if isinstance(event, RunFinished | RunInterrupted | RunFailed | RunCancelled):
+            return RunFailed(
+                seq=event.seq,
+                run_id=event.run_id,
+                ts=event.ts,
+                error=self.error_info(error, "run"),
+                usage=event.usage,
+                timing=event.timing,
+            )
+        return None
+
     def open_names(self) -> list[str]:
         """Paths and names of the innermost runs that are open."""
         leaves = [node for node in post_order(self._steps.root) if not node.children]
@@ -278,9 +297,11 @@ def _offered_calls(output: Any) -> set[str | None]:
     """Ids of the calls that the output itself ends with: those the caller is to make."""
     if isinstance(output, AIMessage):
         return {call["id"] for call in output.tool_calls}
-    if isinstance(output, list) and output:
-        return _offered_calls(cast("list[Any]", output)[-1])  # type: ignore[redundant-cast]
+    if isinstance(output, list):
+        last: Any = output[-1] if output else None
+        return _offered_calls(last) if isinstance(last, AIMessage) else set()
     if isinstance(output, dict):
         state = cast("dict[str, Any]", output)
-        return {call for value in state.values() for call in _offered_calls(value)}
+        lists = [value for value in state.values() if isinstance(value, list)]
+        return {call for value in lists for call in _offered_calls(value)}
     return set()

@@ -114,7 +114,7 @@ def test_what_is_no_sink_is_refused_with_what_to_write(call: Any, sink: Any) -> 
     [
         ("sink", "sinks="),
         ("threadid", "thread_id="),
-        ("stream_mode", "it takes|did you mean"),
+        ("stream_mode", "capture="),
         ("timeout", "it takes|did you mean"),
     ],
 )

@@ -152,16 +152,13 @@ def test_keyboard_interrupt_in_the_loop_body_cancels_the_run(work: Any) -> None:
 def test_keyboard_interrupt_while_waiting_cancels_the_run(wait: str) -> None:
     release, begun = threading.Event(), threading.Event()
 
-    def node(state: Any) -> dict[str, Any]:
+    def node(value: int) -> int:
         begun.set()
-        while not release.is_set():
-            model.invoke("hi")
-        return {}
+        release.wait(WAIT_S)
+        return value
 
-    model = ScriptedModel([Turn("", delay=0.01)], cycle=True)
     sink = RecordingSink()
-    runnable = RunnableLambda(lambda value: node(value))
-    run = stream(runnable, 1, sinks=[sink])
+    run = stream(RunnableLambda(node), 1, sinks=[sink])
     main = threading.get_ident()
 
     def press() -> None:
@@ -179,8 +176,7 @@ def test_keyboard_interrupt_while_waiting_cancels_the_run(wait: str) -> None:
             elif wait == "result":
                 run.result()
             else:
-                while True:
-                    run.started()
+                run.started()
     finally:
         release.set()
         presser.join()

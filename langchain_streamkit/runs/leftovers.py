@@ -1,0 +1,50 @@
+"""What goes on in executor threads after an async run was cancelled.
+
+Python cannot stop a thread: a sync node or tool of a cancelled run goes on to its end. Guarantees
+to name those that are running now, by looking at what the worker threads are at.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.runnables.config import var_child_runnable_config
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_WORK_ITEM = "_WorkItem"
+"""What ``concurrent.futures.thread`` keeps a submitted call in while it runs."""
+
+
+def still_running(router: object) -> list[str]:
+    """Names of nodes and tools of the run of ``router`` that some executor thread is working on."""
+    names: list[str] = []
+    for frame in sys._current_frames().values():  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        context = _context_of(frame)
+        config: Any = context.get(var_child_runnable_config) if context is not None else None
+        if not config:
+            continue
+        handlers = getattr(config.get("callbacks"), "handlers", ())
+        if any(getattr(handler, "router", None) is router for handler in handlers):
+            metadata = config.get("metadata") or {}
+            names.append(
+                str(metadata.get("langgraph_node") or config.get("run_name") or "a thread")
+            )
+    return names
+
+
+def _context_of(frame: FrameType | None) -> Context | None:
+    """The context in which LangChain's ``run_in_executor`` runs what this thread is working on."""
+    while frame is not None:
+        item = frame.f_locals.get("self")
+        if type(item).__name__ == _WORK_ITEM:
+            call = getattr(item, "fn", None)
+            if isinstance(call, functools.partial):
+                context = getattr(call.func, "__self__", None)
+                return context if isinstance(context, Context) else None
+        frame = frame.f_back
+    return None
