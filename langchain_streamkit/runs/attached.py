@@ -15,7 +15,8 @@ from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.control_flow import outcome_of
 from langchain_streamkit.sources.normaliser import Normaliser
-from langchain_streamkit.sources.tap import RunTap, now_ms
+from langchain_streamkit.sources.results import now_ms
+from langchain_streamkit.sources.tap import RunTap
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from langchain_streamkit.sources.callbacks import StopRun
 from langchain_streamkit.sources.control_flow import outcome_of
 from langchain_streamkit.sources.langgraph import handler_base, output_mode_of, watch_graph
 from langchain_streamkit.sources.normaliser import Normaliser
-from langchain_streamkit.sources.tap import RunTap, now_ms
+from langchain_streamkit.sources.results import now_ms
+from langchain_streamkit.sources.tap import RunTap
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from langchain_core.messages import AIMessageChunk, BaseMessage, message_chunk_t
 
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.sources.pieces import extract
+from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import ModelEnd, Token
-from langchain_streamkit.sources.tap import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator

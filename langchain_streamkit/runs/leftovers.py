@@ -30,7 +30,7 @@ def still_running(router: object) -> list[str]:
             continue
         handlers = getattr(config.get("callbacks"), "handlers", ())
         if any(getattr(handler, "router", None) is router for handler in handlers):
-            metadata = config.get("metadata") or {}
+            metadata: dict[str, Any] = config.get("metadata", {})
             names.append(
                 str(metadata.get("langgraph_node") or config.get("run_name") or "a thread")
             )

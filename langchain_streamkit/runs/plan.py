@@ -214,7 +214,7 @@ def unwrapped(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
 def _is_graph(runnable: object) -> bool:
     if not langgraph_loaded():
         return False
-    from langgraph.pregel import Pregel
+    from langgraph.pregel import Pregel  # pyright: ignore[reportMissingTypeStubs]
 
     return isinstance(runnable, Pregel)
 

@@ -14,22 +14,21 @@ from typing import TYPE_CHECKING, Any
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.events import BaseEvent
 from langchain_streamkit.failures import LOGGER
+from langchain_streamkit.sources.lane import Lanes
+from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import Note, Token
-from langchain_streamkit.sources.tap import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from uuid import UUID
 
     from langchain_streamkit.events import Event, TextDelta
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.snapshot import RunSnapshot
-    from langchain_streamkit.sources.lane import TextLane
     from langchain_streamkit.sources.normaliser import Normaliser
     from langchain_streamkit.sources.signals import AnySignal
 
     Keep = Callable[[Event], bool]
-    Transform = Callable[[Event], Event | None]
+    Transform = Callable[[Event], Any]
 
 _FOLD_AT = 512
 """Raw signals (up to 1 KB each) that may lie unread before they are folded into drafts."""
@@ -37,8 +36,6 @@ _LAG = 1024
 """Sealed events a reader may be behind before new ones are left to merge."""
 _LAGGING_STRIDE = 256
 """Signals merged into one batch while a reader lags, so sinks still see the run go on."""
-_MAX_LANES = 64
-"""Model calls whose lanes are kept; more than that are not streaming at the same time."""
 _DELTAS = frozenset({"text.delta", "reasoning.delta", "tool_call.delta"})
 
 
@@ -80,10 +77,11 @@ class Sequencer:
         self._lock = threading.Lock()
         self._owner: int | None = None
         self._signals: deque[AnySignal] = deque()
-        self._lanes: dict[int, TextLane] = {}
+        self._lanes = Lanes(normaliser, snapshot)
         self._ready: deque[Event] = deque()
         self._ready_structural = 0
-        self._discard = False
+        self.discarded = False
+        """Events were thrown away because nobody read."""
         self._may_discard = False
 
     @property
@@ -115,7 +113,7 @@ class Sequencer:
             wake()
 
     def conclude(self, end: Callable[[Normaliser], None]) -> bool:
-        """Take what is left, let ``end`` put the terminal event, seal. False if it ended before."""
+        """Let ``end`` put the terminal event, and seal it. False if the run ended before."""
         if self._owner == threading.get_ident():  # a sink's send ended the run it is fed from
             return self._conclude(end)
         with self._lock:
@@ -133,9 +131,7 @@ class Sequencer:
         end(self.normaliser)
         self._seal()
         self.ended = True
-        wake = self.wake
-        if wake is not None:
-            wake()
+        self._tell_reader()
         return True
 
     def _work(self, *, seal: bool) -> None:
@@ -153,6 +149,9 @@ class Sequencer:
                 self._lock.release()
             if not self._signals or not (seal or len(self._signals) >= self._fold_at):
                 break
+        self._tell_reader()
+
+    def _tell_reader(self) -> None:
         wake = self.wake
         if wake is not None:
             wake()
@@ -167,7 +166,7 @@ class Sequencer:
             try:
                 feed(signal)
                 if type(signal) is Token and self._plain:
-                    self._open_lane(signal.run_id)
+                    self._lanes.open(signal.run_id)
             except Exception as exc:  # noqa: BLE001 -- the run goes on without this signal
                 where = type(signal).__name__
                 self._log(where, exc)
@@ -176,16 +175,8 @@ class Sequencer:
         if unread > self._max_unread:
             self._too_many()
 
-    def _open_lane(self, run_id: UUID) -> None:
-        """From now on the plain tokens of this call go the short way."""
-        if len(self._lanes) >= _MAX_LANES:
-            self._lanes.clear()
-        lane = self.normaliser.lane(run_id, self.snapshot.text_writer)
-        if lane is not None:
-            self._lanes[id(lane.run_id)] = lane
-
     def _too_many(self) -> None:
-        if self._discard or self._on_overflow is None:
+        if self.discarded or self._on_overflow is None:
             return
         if self._may_discard:
             self._keep_nothing()
@@ -213,7 +204,7 @@ class Sequencer:
         events = self._numbered()
         if not events:
             return
-        if not self._discard:
+        if not self.discarded:
             self._ready.extend(events)
             self._ready_structural += sum([event.type not in _DELTAS for event in events])
         if self._eager:
@@ -231,10 +222,10 @@ class Sequencer:
             return [event for event in events if self._keep(event)]
         return events
 
-    def _transformed(self, event: Event) -> Event | None:
+    def _transformed(self, event: Event) -> Any:
         transform = self._transform
         try:
-            changed = event if transform is None else transform(event)
+            changed: Any = event if transform is None else transform(event)
             if changed is not None and not isinstance(changed, BaseEvent):
                 raise StreamUsageError(
                     f"map()'s function returned a {type(changed).__name__}; return the event, a"
@@ -300,14 +291,7 @@ class Sequencer:
         None when there is anything else to do; then the token has to be pushed. Only for the one
         reader of a run without sinks and filters, while no signal before it waits.
         """
-        lane = self._lanes.get(id(token.run_id))
-        if lane is None or lane.run_id is not token.run_id or self.normaliser.outbox.drafts:
-            return None
-        text = token.pieces
-        event = lane.event(text, token.ts) if type(text) is str else None
-        if event is None:
-            del self._lanes[id(token.run_id)]
-        return event
+        return self._lanes.express(token)
 
     @property
     def has_more(self) -> bool:
@@ -334,11 +318,6 @@ class Sequencer:
         """Whether the run ended without an event between run.started and the terminal one."""
         return self.ended and self.made <= 2
 
-    @property
-    def discarded(self) -> bool:
-        """Whether events were thrown away because nobody read."""
-        return self._discard
-
     def settle(self, *, seal: bool = True) -> None:
         """Fold what was pushed now, so that snapshot and counters are current."""
         self._work(seal=seal)
@@ -358,7 +337,7 @@ class Sequencer:
             self._work(seal=True)
 
     def _keep_nothing(self) -> None:
-        self._discard = True
+        self.discarded = True
         self._eager = True
         self._ready.clear()
         self._ready_structural = 0

@@ -67,7 +67,7 @@ class _Notebook:
 
     def _draw(self, snapshot: RunSnapshot) -> None:
         notebook: Any = importlib.import_module("IPython.display")  # Jupyter's, and untyped
-        card = notebook.HTML(snapshot._repr_html_())
+        card = notebook.HTML(snapshot._repr_html_())  # pyright: ignore[reportPrivateUsage]
         if self._handle is None:
             self._handle = notebook.display(card, display_id=True)
         else:

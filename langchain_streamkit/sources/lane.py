@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from langchain_streamkit.snapshot import RunSnapshot
     from langchain_streamkit.sources.assembler import MessageAssembler
     from langchain_streamkit.sources.block import Block
+    from langchain_streamkit.sources.normaliser import Normaliser
     from langchain_streamkit.sources.outbox import MessageWriter
+    from langchain_streamkit.sources.signals import Token
+
+_MAX_LANES = 64
+"""Model calls whose lanes are kept; more than that are not streaming at the same time."""
 
 
 class TextLane:
@@ -84,3 +90,35 @@ class TextLane:
             index=self._index,
             text=text,
         )
+
+
+class Lanes:
+    """The lanes of one run's model calls, found by the identity of their run id: hashing a UUID
+    costs as much as the rest of the short way.
+    """
+
+    def __init__(self, normaliser: Normaliser, snapshot: RunSnapshot) -> None:
+        self._normaliser = normaliser
+        self._outbox = normaliser.outbox
+        self._text_writer = snapshot.text_writer
+        self._lanes: dict[int, TextLane] = {}
+
+    def open(self, run_id: UUID) -> None:
+        """A token of this call went the long way: from now on they go the short way."""
+        lane = self._normaliser.lane(run_id, self._text_writer)
+        if lane is None:
+            return
+        if len(self._lanes) >= _MAX_LANES:
+            self._lanes.clear()
+        self._lanes[id(lane.run_id)] = lane
+
+    def express(self, token: Token) -> TextDelta | None:
+        """The event of a plain token; None when it, or what waits before it, needs more."""
+        lane = self._lanes.get(id(token.run_id))
+        if lane is None or lane.run_id is not token.run_id or self._outbox.drafts:
+            return None
+        text = token.pieces
+        event = lane.event(text, token.ts) if type(text) is str else None
+        if event is None:
+            del self._lanes[id(token.run_id)]
+        return event

@@ -56,7 +56,7 @@ def _handler_base(streaming: bool, graphs: bool) -> type[TapHandler]:  # noqa: F
         # Being one of LangGraph's own stream handlers keeps its nodes on `ainvoke`: for any other
         # streaming handler it drives them by `astream`, which changes how fallbacks behave
         # (`use_astream` in langgraph/pregel/main.py).
-        from langgraph.pregel._messages import StreamMessagesHandler
+        from langgraph.pregel._messages import StreamMessagesHandler  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:  # pragma: no cover -- no version within our bounds lacks it
         return _made((base, GraphCallbackHandler))
     bases = (base, StreamMessagesHandler, GraphCallbackHandler)
@@ -71,7 +71,7 @@ class _ToolProgress:
     """
 
     def on_tool_start(self, *args: Any, run_id: UUID, **kwargs: Any) -> None:
-        from langgraph.pregel import _tools
+        from langgraph.pregel import _tools  # pyright: ignore[reportMissingTypeStubs]
 
         handler: Any = super()
         handler.on_tool_start(*args, run_id=run_id, **kwargs)
@@ -126,8 +126,11 @@ def watch_graph(
     """
     if not langgraph_loaded():
         return config
-    from langgraph._internal._constants import CONFIG_KEY_RUNTIME, CONFIG_KEY_STREAM
-    from langgraph.pregel.protocol import StreamProtocol
+    from langgraph._internal._constants import (  # pyright: ignore[reportMissingTypeStubs]
+        CONFIG_KEY_RUNTIME,
+        CONFIG_KEY_STREAM,
+    )
+    from langgraph.pregel.protocol import StreamProtocol  # pyright: ignore[reportMissingTypeStubs]
     from langgraph.runtime import Runtime
 
     modes: set[Any] = {"values", output_mode} if output_mode else {"values"}

@@ -145,7 +145,7 @@ def _converted(value: Any) -> Iterator[BaseMessage]:
             yield item
         elif isinstance(item, str | dict | tuple):
             try:
-                yield convert_to_messages([item])[0]
+                yield convert_to_messages([cast("Any", item)])[0]
             except (ValueError, TypeError, NotImplementedError):
                 continue  # not a message: the reducer will say so
 

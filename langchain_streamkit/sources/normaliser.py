@@ -298,10 +298,15 @@ def _offered_calls(output: Any) -> set[str | None]:
     if isinstance(output, AIMessage):
         return {call["id"] for call in output.tool_calls}
     if isinstance(output, list):
-        last: Any = output[-1] if output else None
-        return _offered_calls(last) if isinstance(last, AIMessage) else set()
+        items = cast("list[Any]", output)  # type: ignore[redundant-cast]
+        messages = [one for one in items if isinstance(one, AIMessage)]
+        return _offered_calls(messages[-1]) if messages else set()
     if isinstance(output, dict):
         state = cast("dict[str, Any]", output)
-        lists = [value for value in state.values() if isinstance(value, list)]
-        return {call for value in lists for call in _offered_calls(value)}
+        return {
+            call
+            for value in state.values()
+            if isinstance(value, list)
+            for call in _offered_calls(cast("Any", value))
+        }
     return set()

@@ -89,7 +89,7 @@ class Outbox:
     def add_delta(self, draft: DeltaDraft) -> None:
         self.drafts.append(draft)
 
-    def seal(self, transform: Callable[[Event], Event | None] | None = None) -> list[Event]:
+    def seal(self, transform: Callable[[Event], Any] | None = None) -> list[Event]:
         """Number the drafts and give them as events; the outbox is empty afterwards.
 
         ``transform`` may change an event or, by None, drop it; its number is then used again.

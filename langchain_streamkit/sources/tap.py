@@ -6,16 +6,21 @@ the user's objects are only read, never written.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 
 from langchain_streamkit.sources.node_output import (
     PendingIds,
     known_ids,
     returned_messages,
     snapshot,
+)
+from langchain_streamkit.sources.results import (
+    configurable_of,
+    final_message,
+    message_of_command,
+    now_ms,
 )
 from langchain_streamkit.sources.signals import (
     ChainEnd,
@@ -48,11 +53,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.signals import AnySignal
 
 Namespace = tuple[str, ...]
-
-
-def now_ms() -> int:
-    """The wall clock in ms since the epoch."""
-    return int(time.time() * 1000)
 
 
 class RunTap:
@@ -273,7 +273,7 @@ class RunTap:
 
     def tool_end(self, run_id: UUID, output: object) -> None:
         self._ended(run_id, output)
-        message = output if isinstance(output, ToolMessage) else _message_of_command(output)
+        message = output if isinstance(output, ToolMessage) else message_of_command(output)
         if message is None:
             content = output if isinstance(output, str) else None
             self.push(ToolEnd(now_ms(), run_id, to_plain(output), content, None, None))
@@ -313,8 +313,8 @@ class RunTap:
         self.push(StateSeen(now_ms(), self.root, namespace, node, to_plain(values)))
 
     def checkpoint(self, namespace: Namespace, payload: Mapping[str, Any]) -> None:
-        config = _configurable(payload.get("config"))
-        parent = _configurable(payload.get("parent_config"))
+        config = configurable_of(payload.get("config"))
+        parent = configurable_of(payload.get("parent_config"))
         metadata: Mapping[str, Any] = payload.get("metadata") or {}
         self.push(
             CheckpointSeen(
@@ -334,31 +334,3 @@ class RunTap:
 
     def output_chunk(self, data: object) -> None:
         self.push(OutputChunk(now_ms(), self.root, to_plain(data)))
-
-
-def final_message(response: LLMResult) -> tuple[BaseMessage | None, bool]:
-    """A snapshot of the first generation as a message, and whether it came from LangChain's cache.
-
-    LangChain marks a chat model's cached answer by ``usage_metadata["total_cost"] == 0``
-    (``BaseChatModel._convert_cached_generations``).
-    """
-    if not response.generations or not response.generations[0]:
-        return None, False
-    generation = response.generations[0][0]
-    message = getattr(generation, "message", None)
-    if not isinstance(message, BaseMessage):
-        return AIMessage(content=generation.text), False
-    usage: Any = getattr(message, "usage_metadata", None) or {}
-    return snapshot(message), usage.get("total_cost") == 0
-
-
-def _message_of_command(output: object) -> ToolMessage | None:
-    """The ToolMessage in a Command that a tool returned, if there is just one."""
-    if type(output).__name__ != "Command":
-        return None
-    found = [m for m in returned_messages(output) if isinstance(m, ToolMessage)]
-    return found[0] if len(found) == 1 else None
-
-
-def _configurable(config: Any) -> Mapping[str, Any]:
-    return (config or {}).get("configurable") or {}

@@ -90,7 +90,10 @@ FAILING = {
     "node": Failing(lambda: graph(("bad", raising(BOOM))), QUESTION, "graph_error"),
     "lambda": Failing(lambda: RunnableLambda(raising(BOOM)), 1, "internal"),
     "parser": Failing(
-        lambda: answering("no json") | JsonOutputParser(), "hi", "parse_error", OutputParserException
+        lambda: answering("no json") | JsonOutputParser(),
+        "hi",
+        "parse_error",
+        OutputParserException,
     ),
     "one_branch_of_two": Failing(
         lambda: RunnableParallel(good=answering(), bad=RunnableLambda(raising(BOOM))),

@@ -12,16 +12,14 @@ from langchain_core.runnables import RunnableLambda
 from langchain_streamkit import ReaderOverflow, StreamUsageError, astream, stream
 from langchain_streamkit.testing import ScriptedModel, Turn, assert_legal
 from tests.runs.scenes import QUESTION, Boom, answering, held, one_node, raising
-from tests.runs.watching import WAIT_S, the_end
+from tests.runs.watching import WAIT_S, aeventually, the_end
 
 PROMPT = ChatPromptTemplate.from_messages([("human", "{question}")])
 
 
 def chatty(n: int) -> ScriptedModel:
     """A model whose events do not merge: blocks take turns."""
-    pieces = [
-        {"index": i, "id": f"c{i}", "name": "work", "args": "{}"} for i in range(n)
-    ]
+    pieces = [{"index": i, "id": f"c{i}", "name": "work", "args": "{}"} for i in range(n)]
     return ScriptedModel([Turn(chunks=pieces, finish_reason="tool_calls")], cycle=True)
 
 
@@ -104,9 +102,8 @@ async def test_async_with_over_a_sync_run_says_what_to_write() -> None:
 
 def test_with_over_an_async_run_says_what_to_write() -> None:
     run: Any = astream(answering(), "hi")
-    with pytest.raises((StreamUsageError, TypeError)):
-        with run:
-            pass
+    with pytest.raises((StreamUsageError, TypeError)), run:
+        pass
 
 
 def test_async_iteration_without_a_loop_says_what_to_write() -> None:
@@ -192,9 +189,7 @@ async def test_a_sleeping_reader_with_too_many_events_fails_the_run() -> None:
     run = astream(chatty(200), "hi", max_unread=50)
     events = aiter(run)
     read = [await anext(events)]
-    async with asyncio.timeout(WAIT_S):
-        while run.outcome == "running":
-            await asyncio.sleep(0.005)
+    await aeventually(lambda: run.outcome != "running", "the run ends")
     read += [event async for event in events]
     end = the_end(read)
     assert (end.type, end.error.code) == ("run.failed", "reader_overflow")
@@ -231,7 +226,9 @@ async def test_started_raises_what_fails_before_the_first_event(make: Any) -> No
         await asyncio.to_thread(sync.started)
 
 
-@pytest.mark.parametrize("make", [lambda: (answering(), "hi"), lambda: (one_node(answering()), QUESTION)])
+@pytest.mark.parametrize(
+    "make", [lambda: (answering(), "hi"), lambda: (one_node(answering()), QUESTION)]
+)
 async def test_started_returns_while_the_run_goes_on_and_nothing_is_lost(make: Any) -> None:
     run = astream(*make())
     await asyncio.wait_for(run.started(), WAIT_S)

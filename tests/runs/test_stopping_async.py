@@ -5,7 +5,7 @@ import contextlib
 import gc
 import threading
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain.agents import create_agent
@@ -20,7 +20,6 @@ from langchain_streamkit import (
     astream,
     with_sinks,
 )
-from langchain_streamkit.events import Event
 from langchain_streamkit.testing import RecordingSink, ScriptedModel, ToolCall, Turn, assert_legal
 from tests.runs.scenes import (
     QUESTION,
@@ -34,6 +33,9 @@ from tests.runs.scenes import (
     speaking,
 )
 from tests.runs.watching import WAIT_S, aeventually, the_end
+
+if TYPE_CHECKING:
+    from langchain_streamkit.events import Event
 
 
 def in_agent() -> Any:
@@ -192,7 +194,7 @@ async def test_async_with_left_early_cancels_the_run(work: Any, sink: RecordingS
 
 async def test_async_with_left_by_an_exception_cancels_the_run(work: Any) -> None:
     sink = RecordingSink()
-    with pytest.raises(Boom):
+    with pytest.raises(Boom):  # noqa: PT012 -- how a loop is left
         async with started(work, sink) as run:
             await run.started()
             raise Boom
@@ -222,7 +224,7 @@ async def test_break_out_of_an_unnamed_run_cancels_it(work: Any) -> None:
 
 async def test_an_exception_in_the_loop_body_cancels_the_run(work: Any) -> None:
     sink = RecordingSink()
-    with pytest.raises(Boom):
+    with pytest.raises(Boom):  # noqa: PT012 -- how a loop is left
         async for event in started(work, sink):
             if event.type == "text.delta":
                 raise Boom
@@ -230,7 +232,9 @@ async def test_an_exception_in_the_loop_body_cancels_the_run(work: Any) -> None:
     assert the_end(sink.events).type == "run.cancelled"
 
 
-async def test_aclose_of_the_iterator_cancels_the_run(work: Any, sink: RecordingSink | None) -> None:
+async def test_aclose_of_the_iterator_cancels_the_run(
+    work: Any, sink: RecordingSink | None
+) -> None:
     run = started(work, sink)
     events: Any = aiter(run)
     read: list[Event] = []
@@ -299,7 +303,7 @@ async def test_a_run_is_cancelled_with_the_task_that_sleeps_in_its_loop() -> Non
 
 async def test_a_timeout_around_the_loop_cancels_the_run(work: Any) -> None:
     sink = RecordingSink()
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 -- how a loop is left
         async with asyncio.timeout(0.2):
             async for _ in started(work, sink):
                 pass
@@ -317,7 +321,7 @@ async def test_a_timeout_of_one_step_does_not_end_the_run() -> None:
         while not [e for e in read if e.type == "text.delta"]:
             read.append(await anext(events))
         for _ in range(3):
-            with pytest.raises(TimeoutError):
+            with pytest.raises(TimeoutError):  # noqa: PT012 -- how a loop is left
                 while True:
                     read.append(await asyncio.wait_for(anext(events), 0.02))
         gate.set()
@@ -401,9 +405,7 @@ def test_asyncio_run_left_by_an_exception_ends_the_open_run() -> None:
         snapshots: list[Any] = []
 
         async def main(sink: RecordingSink = sink, snapshots: list[Any] = snapshots) -> None:
-            run = astream(
-                one_node(endless()), QUESTION, sinks=[sink], on_end=snapshots.append
-            )
+            run = astream(one_node(endless()), QUESTION, sinks=[sink], on_end=snapshots.append)
             async for event in run:
                 if event.type == "text.delta":
                     raise Boom
@@ -424,9 +426,7 @@ def test_asyncio_run_left_while_a_started_run_is_held_ends_it() -> None:
         async def main(
             sink: RecordingSink = sink, kept: list[Any] = kept, ended: list[Any] = snapshots
         ) -> None:
-            kept.append(
-                astream(one_node(endless()), QUESTION, sinks=[sink], on_end=ended.append)
-            )
+            kept.append(astream(one_node(endless()), QUESTION, sinks=[sink], on_end=ended.append))
             await kept[0].started()
 
         asyncio.run(main())
@@ -719,7 +719,7 @@ async def test_break_out_of_astream_under_with_sinks_ends_its_stream() -> None:
     assert the_end(sink.events).type == "run.cancelled"
 
 
-async def test_the_readers_loop_ends_after_async_sinks_got_everything_and_on_end_was_called() -> None:
+async def test_the_readers_loop_ends_after_async_sinks_and_on_end() -> None:
     ended: list[str] = []
     got: list[str] = []
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain.agents import create_agent
@@ -17,7 +17,6 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 
 from langchain_streamkit import Run, RunCancelled, StreamCallbackHandler, stream, with_sinks
-from langchain_streamkit.events import Event
 from langchain_streamkit.testing import RecordingSink, ScriptedModel, ToolCall, Turn
 from tests.runs.scenes import (
     QUESTION,
@@ -30,6 +29,9 @@ from tests.runs.scenes import (
     speaking,
 )
 from tests.runs.watching import WAIT_S, eventually, run_threads, the_end
+
+if TYPE_CHECKING:
+    from langchain_streamkit.events import Event
 
 ROOT = Path(__file__).parents[2]
 
@@ -141,7 +143,7 @@ def test_close_of_a_generator_around_the_run_cancels_it() -> None:
 
 def test_keyboard_interrupt_in_the_loop_body_cancels_the_run(work: Any) -> None:
     sink = RecordingSink()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 -- how a loop is left
         for event in stream(*work, sinks=[sink]):
             if event.type == "text.delta":
                 raise KeyboardInterrupt
@@ -169,7 +171,7 @@ def test_keyboard_interrupt_while_waiting_cancels_the_run(wait: str) -> None:
     presser = threading.Thread(target=press)
     presser.start()
     try:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012 -- how a loop is left
             if wait == "reading":
                 for _ in run:
                     pass
@@ -190,7 +192,7 @@ def test_code_that_catches_everything_is_cancelled_all_the_same() -> None:
     def stubborn(value: Any) -> Any:
         try:
             return model.invoke("hi")
-        except BaseException:
+        except BaseException:  # noqa: BLE001 -- what it is about
             return "swallowed"
 
     sink = RecordingSink()
@@ -315,7 +317,7 @@ def test_no_thread_is_left_when_a_run_is_read_to_its_end() -> None:
 
 def test_a_run_is_left_by_an_exception_in_the_loop_body() -> None:
     sink = RecordingSink()
-    with pytest.raises(Boom):
+    with pytest.raises(Boom):  # noqa: PT012 -- how a loop is left
         for _ in stream(one_node(endless()), QUESTION, sinks=[sink]):
             raise Boom
     assert the_end(sink.events).type == "run.cancelled"

@@ -82,7 +82,7 @@ async def by_stream(runnable: Any, value: Any, **options: Any) -> Seen:
         assert tuple(read) == sink.events
         try:
             return Seen(read, run.result())
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 -- told to the test
             return Seen(read, error=exc)
 
     return await asyncio.to_thread(call)
@@ -102,7 +102,7 @@ async def by_handler_invoke(runnable: Any, value: Any, config: Any = None) -> Se
         result, error = None, None
         try:
             result = runnable.invoke(value, given)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 -- told to the test
             error = exc
         return Seen(list(handler), result, error)
 
@@ -121,7 +121,7 @@ async def by_with_sinks_invoke(runnable: Any, value: Any, config: Any = None) ->
         result, error = None, None
         try:
             result = with_sinks(runnable, sink).invoke(value, config)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 -- told to the test
             error = exc
         return Seen(sink.events, result, error)
 
@@ -148,7 +148,7 @@ async def _outcome(read: Sequence[Event] | None, call: Any) -> Seen:
     async with asyncio.timeout(WAIT_S):
         try:
             return Seen(read, await call) if read is not None else _Unread(await call)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 -- told to the test
             return Seen(read, error=exc) if read is not None else _Unread(None, exc)
 
 

@@ -6,7 +6,7 @@ the same time only one gets it, as which of two failures comes first is up to th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hypothesis import strategies as st
 
@@ -94,12 +94,11 @@ def parts(depth: int, *, fault: bool) -> SearchStrategy[g.Part]:
 
 @st.composite
 def chains(draw: DrawFn, depth: int, *, fault: bool) -> g.Chain:
-    made: list[g.Part] = [draw(parts(depth - 1, fault=fault))]
-    for _ in range(draw(st.integers(0, 2))):
-        made.append(draw(parts(depth - 1, fault=fault)))
+    inner = parts(depth - 1, fault=fault)
+    made = draw(st.lists(inner, min_size=1, max_size=3))
     if draw(flags):
-        kind = draw(st.sampled_from(["text", "json"])) if fault else "text"
-        made.append(g.Parse(kind))
+        kinds: list[Literal["text", "json"]] = ["text", "json"] if fault else ["text"]
+        made.append(g.Parse(draw(st.sampled_from(kinds))))
     return g.Chain(tuple(made))
 
 
@@ -143,7 +142,8 @@ def nodes(depth: int, *, fault: bool, asks: bool) -> SearchStrategy[g.Node]:
 def graphs(
     draw: DrawFn, depth: int, *, fault: bool, asks: bool = False, root: bool = False
 ) -> g.Graph:
-    shape = draw(st.sampled_from(["line", "parallel", "send"]))
+    shapes: list[Literal["line", "parallel", "send"]] = ["line", "parallel", "send"]
+    shape = draw(st.sampled_from(shapes))
     count = draw(st.integers(1, 4 if root else 2))
     weak = draw(st.integers(0, count - 1)) if fault else None
     asks = draw(flags) if root else asks

@@ -10,9 +10,9 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 
 from langchain_streamkit import StreamCallbackHandler, astream, stream, with_sinks
-from langchain_streamkit.events import TERMINAL_TYPES
 from langchain_streamkit.testing import RecordingSink
-from tests.scenarios.random_graphs import Built, Graph, is_graph
+from tests.scenarios.random_building import Built, is_graph
+from tests.scenarios.random_graphs import Graph
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -176,16 +176,24 @@ async def cancelled_outside(root: Root, built: Built, route: Cancelled, after: i
             task.cancel()
 
     value, config = input_of(root), config_of(root)
+    run = astream(built.runnable, value, config, sinks=[send])
     if route == "astream":
-        call = astream(built.runnable, value, config, sinks=[send]).result()
+        call = run.result()
     elif route == "handler":
-        config = config_of(root, StreamCallbackHandler(send))
-        call = built.runnable.ainvoke(value, config)
+        call = built.runnable.ainvoke(value, config_of(root, StreamCallbackHandler(send)))
     else:
         call = with_sinks(built.runnable, send).ainvoke(value, config)
-    task = asyncio.ensure_future(_outcome(call))
-    outcome = await task
-    return Seen(seen, outcome, stopped=len(seen) >= after)
+    outcomes: list[Outcome] = []
+
+    async def called() -> None:
+        outcomes.append(await _outcome(call))
+
+    task = asyncio.ensure_future(called())
+    await asyncio.wait([task])  # not `await task`: a cancel after its last await loses its result
+    if route == "astream":
+        await run.cancel()  # the end of the run, not only of the one who waited for it
+        outcomes = [await _outcome(run.result())]
+    return Seen(seen, outcomes[0], stopped=len(seen) >= after)
 
 
 def left_sync(root: Root, built: Built, leaving: Leaving, after: int) -> Seen:
@@ -216,7 +224,7 @@ OUTCOMES = {
 async def _outcome(call: Awaitable[Any]) -> Outcome:
     try:
         return result(await call)
-    except (Exception, asyncio.CancelledError) as exc:
+    except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 -- the outcome is the error
         return raised(exc)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
@@ -18,8 +19,9 @@ from hypothesis import strategies as st
 from langchain_streamkit import RunSnapshot
 from langchain_streamkit.testing import assert_legal
 from tests.conftest import CI
+from tests.scenarios.random_building import Built
 from tests.scenarios.random_examples import roots
-from tests.scenarios.random_graphs import Built, OldSay, Root, Say
+from tests.scenarios.random_graphs import OldSay, Root, Say
 from tests.scenarios.random_watching import (
     OUTCOMES,
     AsyncRoute,
@@ -53,6 +55,12 @@ def loop() -> Iterator[Callable[[Any], Any]]:
         yield lambda call: runner.run(asyncio.wait_for(call, WAIT_S))
 
 
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Keep the tracebacks of a thousand failures that were meant out of a report."""
+    caplog.set_level(logging.CRITICAL, "langchain_streamkit")
+
+
 def on_each(check: Callable[..., None], **drawn: st.SearchStrategy[Any]) -> None:
     """Run ``check`` on ``EXAMPLES`` examples at least."""
     count = 0
@@ -73,8 +81,9 @@ def assert_whole(seen: Seen, built: Built, *, sound: bool) -> None:
     assert_legal(seen.events)
     snapshot = RunSnapshot.from_events(seen.events)
     assert snapshot.outcome == OUTCOMES[seen.end.type]
-    how, _ = seen.outcome
-    assert (how == "result") == (snapshot.outcome in ("finished", "interrupted"))
+    if seen.outcome[0] != "CancelledError":
+        succeeded = snapshot.outcome in ("finished", "interrupted")
+        assert succeeded == (seen.outcome[0] == "result")
     for message in snapshot.messages:
         joined = "".join(
             event.text
@@ -120,14 +129,17 @@ def test_plain_runs_are_whole_and_end_as_without_us(*, sound: bool) -> None:
     on_each(check, root=roots(fault=not sound), route=st.sampled_from(get_args(SyncRoute)))
 
 
-def assert_stopped(seen: Seen, unwatched: Callable[[], Any], error: str = "RunCancelled") -> None:
+def assert_stopped(seen: Seen, unwatched: Callable[[], Any]) -> None:
     """Cancelled if it was stopped in time, else ended as it would have without us."""
-    if seen.end.type != "run.cancelled":
+    if seen.outcome[0] == "CancelledError":
+        # of the caller's task, which may hit it after the run has ended
+        assert seen.stopped
+    elif seen.end.type == "run.cancelled":
+        assert seen.stopped
+        assert seen.outcome[0] == "RunCancelled"
+        assert seen.end.reason == "user"
+    else:
         assert seen.outcome == unwatched()
-        return
-    assert seen.stopped
-    assert seen.outcome[0] == error
-    assert seen.end.reason == "user"
 
 
 def test_async_runs_that_are_left_are_whole(loop: Callable[[Any], Any]) -> None:
@@ -149,7 +161,7 @@ def test_async_runs_that_are_cancelled_from_outside_are_whole(loop: Callable[[An
         built = Built(root, plain_only=False)
         seen = loop(cancelled_outside(root, built, route, after))
         assert_whole(seen, built, sound=False)
-        assert_stopped(seen, lambda: loop(unwatched(root)), "CancelledError")
+        assert_stopped(seen, lambda: loop(unwatched(root)))
 
     on_each(
         check, root=roots(fault=True), route=st.sampled_from(get_args(Cancelled)), after=MOMENTS

@@ -1,0 +1,50 @@
+"""What LangChain's end callbacks hand over, taken apart."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+from langchain_streamkit.sources.node_output import returned_messages, snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_core.outputs import LLMResult
+
+
+def now_ms() -> int:
+    """The wall clock in ms since the epoch."""
+    return int(time.time() * 1000)
+
+
+def final_message(response: LLMResult) -> tuple[BaseMessage | None, bool]:
+    """A snapshot of the first generation as a message, and whether it came from LangChain's cache.
+
+    LangChain marks a chat model's cached answer by ``usage_metadata["total_cost"] == 0``
+    (``BaseChatModel._convert_cached_generations``).
+    """
+    if not response.generations or not response.generations[0]:
+        return None, False
+    generation = response.generations[0][0]
+    message = getattr(generation, "message", None)
+    if not isinstance(message, BaseMessage):
+        return AIMessage(content=generation.text), False
+    usage: Any = getattr(message, "usage_metadata", None) or {}
+    return snapshot(message), usage.get("total_cost") == 0
+
+
+def message_of_command(output: object) -> ToolMessage | None:
+    """The ToolMessage in a Command that a tool returned, if there is just one."""
+    if type(output).__name__ != "Command":
+        return None
+    found = [m for m in returned_messages(output) if isinstance(m, ToolMessage)]
+    return found[0] if len(found) == 1 else None
+
+
+def configurable_of(config: Any) -> Mapping[str, Any]:
+    """The ``configurable`` part of a config that may be missing."""
+    found: Mapping[str, Any] = config["configurable"] if config else {}
+    return found
