@@ -25,9 +25,9 @@ lint: $(VENV)/.dev-installed ## ruff, rules and format
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
 
-types: $(VENV)/.dev-installed ## mypy and pyright, strict
+types: $(VENV)/.dev-installed ## mypy and pyright, strict; tests by mypy alone
 	$(VENV)/bin/python -m mypy $(CODE)
-	$(VENV)/bin/python -m pyright --pythonpath $(VENV)/bin/python $(CODE)
+	$(VENV)/bin/python -m pyright --pythonpath $(VENV)/bin/python langchain_streamkit benchmarks scripts
 
 pytest: $(VENV)/.dev-installed ## the tests, with branch coverage of the package
 	$(VENV)/bin/python -m pytest --cov --cov-report=term

@@ -156,7 +156,7 @@ def test_an_option_with_a_value_that_means_nothing_is_refused(call: Any, options
         makers.append(lambda: with_sinks(answering(), print, **options))
     for make in makers:
         with pytest.raises(StreamUsageError, match=name):
-            make()
+            make()  # type: ignore[no-untyped-call]
 
 
 def test_an_on_sink_error_that_means_nothing_is_refused(call: Any) -> None:

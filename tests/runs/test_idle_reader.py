@@ -6,13 +6,13 @@ import pytest
 
 from benchmarks.memory import measure_sleep
 
-TOKENS = 40_000
-"""Enough that keeping each token as an event of its own would cost more than the bound."""
-BOUND_BYTES = 4_000_000
+TOKENS = 20_000
+"""Kept as events of their own, these would cost some 3.3 MB. `python -m benchmarks` takes 100,000."""
+BOUND_BYTES = 2_000_000
 
 
 @pytest.mark.timeout(300)  # two processes under tracemalloc
-def test_a_sleeping_reader_costs_less_than_4_mb_and_still_gets_all_the_text() -> None:
+def test_a_sleeping_reader_costs_little_and_still_gets_all_the_text() -> None:
     slept = measure_sleep(TOKENS)
     assert slept.text_arrived
     assert slept.extra_bytes < BOUND_BYTES

@@ -80,7 +80,7 @@ async def test_maps_follow_each_other() -> None:
     run = (
         astream(answering(), "hi")
         .map(lambda e: None if e.type == "text.delta" else e)
-        .map(lambda e: seen.append(e.type) or e)  # type: ignore[func-returns-value]
+        .map(lambda e: seen.append(e.type) or e)  # type: ignore[func-returns-value, redundant-expr]
     )
     read = [event.type async for event in run]
     assert seen == read
@@ -174,7 +174,7 @@ async def test_inputs_and_outputs_of_steps_are_told_only_when_captured() -> None
         steps = [e for e in read if e.type in ("step.started", "step.finished")]
         assert steps
         for step in steps:
-            value = step.input if step.type == "step.started" else step.output  # type: ignore[union-attr]
+            value = step.input if step.type == "step.started" else step.output
             assert (value is not None) is told
 
 
@@ -479,7 +479,7 @@ def test_resume_of_a_sync_run() -> None:
 async def test_resume_answers_parallel_interrupts_by_id() -> None:
     builder: StateGraph[State] = StateGraph(State)
     for name in ("a", "b"):
-        builder.add_node(name, asking(name))
+        builder.add_node(name, asking(name))  # type: ignore[call-overload]
         builder.add_edge(START, name)
     run = astream(builder.compile(checkpointer=InMemorySaver()), QUESTION, thread_id="1")
     await run.result()
@@ -492,7 +492,7 @@ async def test_resume_answers_parallel_interrupts_by_id() -> None:
 async def test_resume_of_one_of_two_interrupts_pauses_again() -> None:
     builder: StateGraph[State] = StateGraph(State)
     for name in ("a", "b"):
-        builder.add_node(name, asking(name))
+        builder.add_node(name, asking(name))  # type: ignore[call-overload]
         builder.add_edge(START, name)
     run = astream(builder.compile(checkpointer=InMemorySaver()), QUESTION, thread_id="1")
     await run.result()

@@ -336,7 +336,7 @@ def test_keyboard_interrupt_under_a_handler_ends_its_stream(work: Any) -> None:
 
     handler = StreamCallbackHandler(sink)
     presser = threading.Thread(
-        target=lambda: (sink.wait_for("text.delta"), signal.pthread_kill(main, signal.SIGINT))
+        target=lambda: (sink.wait_for("text.delta"), signal.pthread_kill(main, signal.SIGINT))  # type: ignore[func-returns-value]
     )
     main = threading.get_ident()
     presser.start()

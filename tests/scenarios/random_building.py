@@ -83,7 +83,8 @@ class Numbers(BaseModel):
 class Built:
     """One runnable made of a description, and what its models and nodes have said.
 
-    ``plain_only``: no coroutine in it, so that ``invoke`` can run it.
+    ``plain_only``: no coroutine in it. With coroutines it runs under ``invoke`` as well, as plain
+    code in it may call it so.
     """
 
     def __init__(self, root: Root, *, plain_only: bool) -> None:
@@ -173,7 +174,7 @@ class Built:
         if function.kind == "generator":
             return RunnableLambda(text_of) | called | RunnableGenerator(letters, aletters)
         if function.kind == "async" and not self._plain_only:
-            return RunnableLambda(awaited)
+            return RunnableLambda(plain, awaited)
         return RunnableLambda(plain)
 
     def _graph(self, graph: Graph | Agent) -> Any:
@@ -203,7 +204,7 @@ class Built:
         def fan_out(state: Any) -> list[Send]:
             return [Send("worker", {**state, "number": number}) for number in range(len(made))]
 
-        builder.add_node("worker", work if self._plain_only else awork)
+        builder.add_node("worker", work if self._plain_only else RunnableLambda(work, awork))
         builder.add_conditional_edges(START, fan_out, ["worker"])
 
     def _node(self, node: Node) -> Any:
@@ -246,7 +247,7 @@ class Built:
         async def awaited(state: Any) -> dict[str, Any]:
             return update(await part.ainvoke(text_of(state)))
 
-        return plain if self._plain_only or node.how == "plain" else awaited
+        return plain if self._plain_only or node.how == "plain" else RunnableLambda(plain, awaited)
 
     def _loop(self, builder: Any, agent: Agent) -> None:
         self._agents += 1
@@ -269,7 +270,7 @@ class Built:
             return {"messages": [await model.ainvoke(state["messages"])]}
 
         tools = ToolNode(self._tools(agent), handle_tool_errors=agent.handles_errors)
-        builder.add_node("model", plain if self._plain_only else awaited)
+        builder.add_node("model", plain if self._plain_only else RunnableLambda(plain, awaited))
         builder.add_node("tools", tools)
         builder.add_edge(START, "model")
         builder.add_conditional_edges("model", tools_condition)

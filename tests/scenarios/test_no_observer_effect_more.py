@@ -462,7 +462,7 @@ async def test_the_configurable_of_the_run_around_reaches_a_chain_inside_astream
     seen: list[Any] = []
 
     def look(value: Any, config: RunnableConfig) -> Any:
-        seen.append(config["configurable"].get("user_id"))
+        seen.append(config.get("configurable", {}).get("user_id"))
         return value
 
     async def by_us(value: Any) -> Any:

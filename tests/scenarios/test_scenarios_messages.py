@@ -594,7 +594,9 @@ async def test_capture_checkpoints_gives_each_saved_checkpoint_with_its_parent()
     saved = []
     for one in saver.list({"configurable": {"thread_id": "t"}}):
         parent = (one.parent_config or {}).get("configurable", {}).get("checkpoint_id")
-        saved.append((one.checkpoint["id"], parent, one.metadata["source"], one.metadata["step"]))
+        saved.append(
+            (one.checkpoint["id"], parent, one.metadata.get("source"), one.metadata.get("step"))
+        )
     assert seen == saved[::-1]
 
 
