@@ -7,7 +7,7 @@ import pytest
 from benchmarks.memory import measure_sleep
 
 TOKENS = 20_000
-"""Kept as events of their own, these would cost some 3.3 MB. `python -m benchmarks` takes 100,000."""
+"""As events of their own these would cost 3.3 MB; `python -m benchmarks` takes 100,000."""
 BOUND_BYTES = 2_000_000
 
 

@@ -93,7 +93,7 @@ def saved(saver: InMemorySaver) -> list[str]:
     """Everything saved, oldest first: namespace, state, metadata, pending writes; ids aside."""
     rows: list[str] = []
     for one in reversed(list(saver.list(THREAD))):
-        namespace = one.config["configurable"]["checkpoint_ns"].partition(":")[0]
+        namespace = one.config.get("configurable", {})["checkpoint_ns"].partition(":")[0]
         values = one.checkpoint["channel_values"]
         writes = sorted(repr(write[1:]) for write in one.pending_writes or [])
         rows.append(without_ids((namespace, values, dict(one.metadata), writes)))
@@ -439,7 +439,7 @@ async def test_the_configurable_of_the_run_around_astream_is_kept() -> None:
     seen: list[Any] = []
 
     async def leaf(state: Any) -> dict[str, Any]:
-        found = get_config()["configurable"]
+        found = get_config().get("configurable", {})
         seen.append((found.get("thread_id"), found.get("user_id")))
         return {}
 
