@@ -64,6 +64,7 @@ _HOMES = {
     "sse_bytes": "wire.sse",
 }
 
+# Without SSEResponse, which needs the serve extra to be imported: `import *` works without it.
 __all__ = [
     "AdaptError",
     "AsyncRun",
@@ -76,7 +77,6 @@ __all__ = [
     "Run",
     "RunCancelled",
     "RunSnapshot",
-    "SSEResponse",
     "SinkError",
     "StreamCallbackHandler",
     "StreamError",
@@ -103,4 +103,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*_HOMES, "__version__"]

@@ -215,6 +215,8 @@ class WebSocketSession:
                 refused = Refused("cancelled", "cancelled before it began", asked.id)
             else:
                 await self._send_events(asked.id, run, live, line)
+        except StreamUsageError as exc:  # says what was wrong with the call, and nothing else
+            refused = Refused("start_failed", str(exc), asked.id)
         except Exception:
             error_id = uuid4().hex
             said = "the run failed to be sent" if live.began else "the run could not be started"

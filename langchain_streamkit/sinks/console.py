@@ -195,6 +195,8 @@ class ConsoleSink:
             case ev.StepFailed() if "steps" in self._show:
                 name, seconds = self._tool(event)
                 self._paper.line(f"✘ {name} {seconds}: {event.error.message}", "red")
+            case ev.MessageAborted(reason="cancelled"):
+                pass  # the run's own last line says it
             case ev.MessageAborted() | ev.MessageRetracted():
                 self._paper.line(f"↺ the text above does not count ({event.reason})", "yellow")
             case ev.InterruptRequested():

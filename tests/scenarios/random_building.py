@@ -94,7 +94,7 @@ class Built:
         self.canned: list[str] = []
         """Texts of messages that nodes made."""
         self.stored: list[str] = []
-        """Texts of new messages that nodes made of what parts had said."""
+        """Texts of messages that nodes made of what parts had said, other than by repeating it."""
         self.runnable: Any = self._old(root) if isinstance(root, OldSay) else self._part(root)
 
     @property
@@ -231,11 +231,14 @@ class Built:
 
     def _speaker(self, node: Speak) -> Any:
         part = self._step(node.part)
+        # the model's own message as another object: the stream tells it once
+        repeats = isinstance(node.part, Say) and all(isinstance(p, str) for p in node.part.pieces)
 
         def update(said: Any) -> dict[str, Any]:
             if isinstance(said, AIMessage) and not node.anew:
                 return {"messages": [said]}
-            self.stored.append(text_of(said))
+            if not repeats:
+                self.stored.append(text_of(said))
             return {"messages": [AIMessage(text_of(said))]}
 
         if node.how == "runnable":

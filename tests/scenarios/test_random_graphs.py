@@ -10,6 +10,7 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, get_args
 
 import pytest
@@ -50,9 +51,23 @@ pytestmark = pytest.mark.timeout(300)  # hundreds of runs in one test
 
 @pytest.fixture(scope="module")
 def loop() -> Iterator[Callable[[Any], Any]]:
-    """Runs a coroutine in the one event loop of all examples."""
+    """Runs a coroutine in the one event loop of all examples, and waits for what outlives it."""
+
+    async def to_the_end(call: Any) -> Any:
+        threads = ThreadPoolExecutor()
+        asyncio.get_running_loop().set_default_executor(threads)
+        try:
+            return await asyncio.wait_for(call, WAIT_S)
+        finally:
+            # Else they disturb the next example: LangGraph draws ids from `random`, so does
+            # Hypothesis.
+            if orphans := asyncio.all_tasks() - {asyncio.current_task()}:
+                _, running = await asyncio.wait(orphans, timeout=WAIT_S)
+                assert not running
+            threads.shutdown()
+
     with asyncio.Runner() as runner:
-        yield lambda call: runner.run(asyncio.wait_for(call, WAIT_S))
+        yield lambda call: runner.run(to_the_end(call))
 
 
 @pytest.fixture(autouse=True)
