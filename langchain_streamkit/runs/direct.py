@@ -8,6 +8,7 @@ cancelling the reader; the provider's connection is closed at once.
 from __future__ import annotations
 
 import asyncio
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.failures import LOGGER
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.runs.core import RunCore
+    from langchain_streamkit.sources.lane import TextLane
 
 
 class DirectReader:
@@ -34,6 +36,8 @@ class DirectReader:
         self._reading: asyncio.Task[Any] | None = None
         self._interrupted = False
         self._closing: asyncio.Task[None] | None = None
+        self._lane: TextLane | None = None
+        self._stale = False
 
     def __aiter__(self) -> DirectReader:
         return self
@@ -41,6 +45,12 @@ class DirectReader:
     async def __anext__(self) -> list[Event]:
         """The events of the next chunk."""
         core, sequencer, stream = self._core, self._sequencer, self._stream
+        answer, add_text = self._answer, self._answer.add_text
+        if self._stale:
+            # What was pushed has been taken: the short way may be open again, or another.
+            self._lane = sequencer.lane(core.plan.run_id)
+            self._stale = False
+        lane = self._lane
         self._reading = asyncio.current_task()
         try:
             while True:
@@ -62,12 +72,15 @@ class DirectReader:
                 except BaseException as exc:  # noqa: BLE001 -- becomes the terminal event
                     await self._failed(exc)
                     continue
-                token = self._answer.add(chunk)
-                if token is not None:
-                    event = sequencer.express(token)
+                text = add_text(chunk) if lane is not None else None
+                if lane is not None and text is not None:
+                    event = lane.event(text, int(time() * 1000))
                     if event is not None:
                         return [event]
+                token = answer.add(chunk) if text is None else answer.token(text)
+                if token is not None:
                     sequencer.push(token)
+                    self._stale = True
         finally:
             self._reading = None
 

@@ -135,16 +135,29 @@ class Answer:
 
     def add(self, chunk: BaseMessage) -> Token | None:
         """Note a chunk; returns its signal, None for an answer that comes whole."""
+        text = self.add_text(chunk)
+        if text is not None:
+            return Token(int(time() * 1000), self._run_id, chunk.id, text)
         if not isinstance(chunk, AIMessageChunk):
             self._whole = chunk  # the model does not stream
             return None
-        pieces = extract(chunk)
-        if type(pieces) is str and self._chunks and chunk.chunk_position is None:
-            self._texts.append(pieces)
-        else:
-            self._join_texts()
-            self._chunks.append(chunk)
-        return Token(int(time() * 1000), self._run_id, chunk.id, pieces)
+        self._join_texts()
+        self._chunks.append(chunk)
+        return Token(int(time() * 1000), self._run_id, chunk.id, extract(chunk))
+
+    def add_text(self, chunk: BaseMessage) -> str | None:
+        """Note a chunk that is nothing but text, and return it; None for any other."""
+        if not isinstance(chunk, AIMessageChunk) or not self._chunks:
+            return None
+        text = extract(chunk)
+        if type(text) is not str or chunk.chunk_position is not None:
+            return None
+        self._texts.append(text)
+        return text
+
+    def token(self, text: str) -> Token:
+        """The signal of a text that was noted."""
+        return Token(int(time() * 1000), self._run_id, None, text)
 
     def _join_texts(self) -> None:
         if self._texts:

@@ -20,10 +20,12 @@ from langchain_streamkit.sources.signals import Note, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
-    from langchain_streamkit.events import Event, TextDelta
+    from langchain_streamkit.events import Event
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.snapshot import RunSnapshot
+    from langchain_streamkit.sources.lane import TextLane
     from langchain_streamkit.sources.normaliser import Normaliser
     from langchain_streamkit.sources.signals import AnySignal
 
@@ -275,7 +277,7 @@ class Sequencer:
             token = signals[0]
             if type(token) is not Token:
                 break
-            event = self.express(token)
+            event = self._lanes.express(token)
             if event is None:
                 break
             events.append(event)
@@ -285,13 +287,9 @@ class Sequencer:
                 break
         return events
 
-    def express(self, token: Token) -> TextDelta | None:
-        """The event of a token that just continues a text, by the short way.
-
-        None when there is anything else to do; then the token has to be pushed. Only for the one
-        reader of a run without sinks and filters, while no signal before it waits.
-        """
-        return self._lanes.express(token)
+    def lane(self, run_id: UUID) -> TextLane | None:
+        """The short way of a call's plain tokens, for a reader that is alone; else None."""
+        return self._lanes.find(run_id) if self._plain else None
 
     @property
     def has_more(self) -> bool:

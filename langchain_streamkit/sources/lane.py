@@ -112,6 +112,11 @@ class Lanes:
             self._lanes.clear()
         self._lanes[id(lane.run_id)] = lane
 
+    def find(self, run_id: UUID) -> TextLane | None:
+        """The lane of this call, if it has one."""
+        lane = self._lanes.get(id(run_id))
+        return lane if lane is not None and lane.run_id is run_id else None
+
     def express(self, token: Token) -> TextDelta | None:
         """The event of a plain token; None when it, or what waits before it, needs more."""
         lane = self._lanes.get(id(token.run_id))

@@ -193,7 +193,8 @@ async def test_a_static_breakpoint_ends_the_run_as_interrupted(route: Any, where
 async def test_parallel_interrupts_are_all_told(route: Any) -> None:
     builder: StateGraph[State] = StateGraph(State)
     for name in ("a", "b"):
-        builder.add_node(name, asking(f"{name}?"))  # type: ignore[call-overload]
+        node: Any = asking(f"{name}?")
+        builder.add_node(name, node)
         builder.add_edge(START, name)
     asks = builder.compile(checkpointer=InMemorySaver())
     seen: Seen = await route(asks, QUESTION, config={"configurable": {"thread_id": "1"}})

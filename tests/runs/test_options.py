@@ -479,7 +479,8 @@ def test_resume_of_a_sync_run() -> None:
 async def test_resume_answers_parallel_interrupts_by_id() -> None:
     builder: StateGraph[State] = StateGraph(State)
     for name in ("a", "b"):
-        builder.add_node(name, asking(name))  # type: ignore[call-overload]
+        node: Any = asking(name)
+        builder.add_node(name, node)
         builder.add_edge(START, name)
     run = astream(builder.compile(checkpointer=InMemorySaver()), QUESTION, thread_id="1")
     await run.result()
@@ -492,7 +493,8 @@ async def test_resume_answers_parallel_interrupts_by_id() -> None:
 async def test_resume_of_one_of_two_interrupts_pauses_again() -> None:
     builder: StateGraph[State] = StateGraph(State)
     for name in ("a", "b"):
-        builder.add_node(name, asking(name))  # type: ignore[call-overload]
+        node: Any = asking(name)
+        builder.add_node(name, node)
         builder.add_edge(START, name)
     run = astream(builder.compile(checkpointer=InMemorySaver()), QUESTION, thread_id="1")
     await run.result()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DEEPEST = 3
 WORDS = ["a", "Hello ", "wörld", "🙂", "e\u0301", "\u2028", "\n", '{"a": ', "1}", '"', "\\", " "]
 """With half of a JSON object, so that parsers sometimes succeed."""
-HALVES = ["\ud83d", "\ude42"]
+HALVES = ("\ud83d", "\ude42")
 """One character in UTF-16, which some providers cut in two."""
 
 words = st.sampled_from(WORDS)

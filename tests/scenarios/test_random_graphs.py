@@ -21,8 +21,8 @@ from langchain_streamkit import RunSnapshot
 from langchain_streamkit.testing import assert_legal
 from tests.conftest import CI
 from tests.scenarios.random_building import Built
-from tests.scenarios.random_examples import roots
-from tests.scenarios.random_graphs import OldSay, Root, Say
+from tests.scenarios.random_examples import HALVES, roots
+from tests.scenarios.random_graphs import Graph, OldSay, Root, Say, Speak
 from tests.scenarios.random_watching import (
     OUTCOMES,
     AsyncRoute,
@@ -192,3 +192,12 @@ def test_plain_runs_that_are_left_are_whole() -> None:
 
     leavings = st.sampled_from(["cancel", "context"])
     on_each(check, root=roots(fault=True), leaving=leavings, after=MOMENTS)
+
+
+def test_a_message_made_anew_of_text_that_came_in_halves_is_told_once(
+    loop: Callable[[Any], Any],
+) -> None:
+    """Found by the tests above: what was said was compared after joining, what was stored raw."""
+    root = Graph("line", (Speak(Say(HALVES), "plain", anew=True),))
+    built = Built(root, plain_only=False)
+    assert_whole(loop(watched(root, built, "events")), built, sound=True)
