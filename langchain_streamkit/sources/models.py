@@ -22,7 +22,7 @@ from langchain_streamkit.sources.lane import TextLane
 from langchain_streamkit.sources.outbox import MessageWriter
 from langchain_streamkit.sources.tools import AskedCall
 from langchain_streamkit.sources.tree import INTERNAL_KEYS, Finished
-from langchain_streamkit.values import to_plain
+from langchain_streamkit.values import clean_text, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -286,8 +286,9 @@ class ModelRuns:
 
     def _claim(self, step_id: str, message: AIMessage) -> bool:
         calls = [(call["name"], to_plain(call["args"])) for call in message.tool_calls]
+        text = clean_text(str(message.text))  # the streamed text has its surrogate halves joined
         for said in self._said.get(step_id, ()):
-            if not said.claimed and said.text == message.text and said.calls == calls:
+            if not said.claimed and said.text == text and said.calls == calls:
                 said.claimed = True
                 if message.id is not None:
                     self._ids.add(message.id)
