@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import StreamUsageError
@@ -79,7 +80,7 @@ class Sequencer:
         self._lock = threading.Lock()
         self._owner: int | None = None
         self._signals: deque[AnySignal] = deque()
-        self._lanes = Lanes(normaliser, snapshot)
+        self._lanes = Lanes(partial(normaliser.lane, show=snapshot.text_writer), normaliser.outbox)
         self._ready: deque[Event] = deque()
         self._ready_structural = 0
         self.discarded = False

@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from langchain_streamkit.snapshot import RunSnapshot
     from langchain_streamkit.sources.assembler import MessageAssembler
     from langchain_streamkit.sources.block import Block
-    from langchain_streamkit.sources.normaliser import Normaliser
-    from langchain_streamkit.sources.outbox import MessageWriter
+    from langchain_streamkit.sources.outbox import MessageWriter, Outbox
     from langchain_streamkit.sources.signals import Token
 
 _MAX_LANES = 64
@@ -97,15 +95,14 @@ class Lanes:
     costs as much as the rest of the short way.
     """
 
-    def __init__(self, normaliser: Normaliser, snapshot: RunSnapshot) -> None:
-        self._normaliser = normaliser
-        self._outbox = normaliser.outbox
-        self._text_writer = snapshot.text_writer
+    def __init__(self, make: Callable[[UUID], TextLane | None], outbox: Outbox) -> None:
+        self._make = make
+        self._outbox = outbox
         self._lanes: dict[int, TextLane] = {}
 
     def open(self, run_id: UUID) -> None:
         """A token of this call went the long way: from now on they go the short way."""
-        lane = self._normaliser.lane(run_id, self._text_writer)
+        lane = self._make(run_id)
         if lane is None:
             return
         if len(self._lanes) >= _MAX_LANES:
