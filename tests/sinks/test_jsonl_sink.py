@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import resource
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -97,41 +99,40 @@ def test_runs_in_several_threads_share_a_file(path: Any) -> None:
         assert [event for event in got if event.run_id == story.run_id] == run
 
 
-@pytest.fixture
-def full_disk() -> Any:
-    """Let files grow to a size and no further, as a full disk does: a write falls short."""
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """Let files grow to ``size`` and no further, as a full disk does: a write falls short.
+
+    It holds for all files of the process, so also for where the test run's own output may go:
+    lifted again before anything else is written.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    def limit(size: Any) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
 
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_full_disk_is_an_error_that_names_the_file_and_keeps_whole_events(
-    path: Any, full_disk: Any
-) -> None:
+def test_a_full_disk_is_an_error_that_names_the_file_and_keeps_whole_events(path: Any) -> None:
     sink = JSONLSink(path)
     sink.send(EVENTS[:2])
     line = len(EVENTS[2].to_json()) + 1
-    full_disk(path.stat().st_size + line + 20)
 
-    with pytest.raises(SinkError, match=r"run.jsonl: .*; 1 of 3 events are in the file"):
+    with (
+        pytest.raises(SinkError, match=r"run.jsonl: .*; 1 of 3 events are in the file"),
+        full_disk(path.stat().st_size + line + 20),
+    ):
         sink.send(EVENTS[2:5])
 
     assert list(read_jsonl(path)) == EVENTS[:3]
     assert path.read_bytes().endswith(b"\n")
 
 
-def test_after_a_full_disk_later_events_are_on_lines_of_their_own(
-    path: Any, full_disk: Any
-) -> None:
+def test_after_a_full_disk_later_events_are_on_lines_of_their_own(path: Any) -> None:
     sink = JSONLSink(path)
-    full_disk(50)
-    with pytest.raises(SinkError):
+    with pytest.raises(SinkError), full_disk(50):
         sink.send(EVENTS[:2])
-    full_disk(1 << 20)
 
     sink.send(EVENTS[2:])
     sink.close()
