@@ -81,6 +81,10 @@ class _TextPiece(_BlockEvent, frozen=True, kw_only=True):
     tokens: int | None = None
     """Output tokens so far in this message."""
 
+    def __post_init__(self) -> None:
+        if not self.text.isascii():
+            set_text(self, "text")
+
 
 class _TextEnd(_BlockEvent, frozen=True, kw_only=True):
     text: str
@@ -143,6 +147,10 @@ class ToolCallDelta(_BlockEvent, tag="tool_call.delta", frozen=True, kw_only=Tru
     tool_call_id: str
     args: str
     tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.args.isascii():
+            set_text(self, "args")
 
 
 class ToolCallFinished(_BlockEvent, tag="tool_call.finished", frozen=True, kw_only=True):
