@@ -12,7 +12,6 @@ from langchain_core.runnables.config import get_config_list
 
 from langchain_streamkit.api import as_sinks
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.runs.drive import Collected
 from langchain_streamkit.runs.plan import (
     Options,
     as_runnable,
@@ -118,14 +117,10 @@ class WatchedRunnable(Runnable[Any, Any]):
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
         watch = self._watch(input, config)
-        collected = Collected()
-        async with watch:
-            chunks = cast("Any", self.bound.astream(input, watch.config, **kwargs))
-            async with aclosing(chunks):
-                async for chunk in chunks:
-                    collected.add(chunk)
-                    yield chunk
-            watch.returned(collected.value)
+        stream: Any = self.bound.astream(input, watch.config, **kwargs)
+        async with watch, aclosing(stream), aclosing(watch.apassing(stream)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def transform(
         self,
@@ -147,14 +142,10 @@ class WatchedRunnable(Runnable[Any, Any]):
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
         watch = self._watch(None, config)
-        collected = Collected()
-        async with watch:
-            chunks = cast("Any", self.bound.atransform(input, watch.config, **kwargs))
-            async with aclosing(chunks):
-                async for chunk in chunks:
-                    collected.add(chunk)
-                    yield chunk
-            watch.returned(collected.value)
+        stream: Any = self.bound.atransform(input, watch.config, **kwargs)
+        async with watch, aclosing(stream), aclosing(watch.apassing(stream)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def batch(
         self,

@@ -37,6 +37,7 @@ class AsyncDriver:
         self._task: asyncio.Task[None] | None = None
         self._calling = False
         self._tail_begun = False
+        self._tail_task: asyncio.Task[None] | None = None
         self._sequencer = core.sequencer
         self._waiters: list[asyncio.Future[None]] = []
         self._reading: asyncio.Future[None] | None = None

@@ -12,7 +12,14 @@ from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.sources.langgraph import handler_base, watch_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Callable,
+        Iterable,
+        Iterator,
+        Sequence,
+    )
     from types import TracebackType
     from uuid import UUID
 
@@ -91,6 +98,14 @@ class Watch:
         """The chunks of the call, noting their sum."""
         collected = Collected()
         for chunk in chunks:
+            collected.add(chunk)
+            yield chunk
+        self._output = collected.value
+
+    async def apassing(self, chunks: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+        """The same for an async call."""
+        collected = Collected()
+        async for chunk in chunks:
             collected.add(chunk)
             yield chunk
         self._output = collected.value
