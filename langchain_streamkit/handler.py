@@ -18,6 +18,7 @@ from langchain_streamkit.runs.inbox import Inbox
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.plan import Options, checked_on_end, refuse_unknown
 from langchain_streamkit.sources.callbacks import TapHandler, context_parent
+from langchain_streamkit.sources.lane import Lanes
 from langchain_streamkit.sources.langgraph import handler_base
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class _Roots:
         self._options = options
         self._on_end = on_end
         self._inbox = inbox
+        self.lanes = Lanes(self._push_token)
         self._lock = threading.Lock()
         self._runs: dict[UUID, AttachedRun] = {}
         self._past: dict[UUID, UUID] = {}
@@ -177,7 +179,7 @@ class _Roots:
         run = self._runs[run_id] = self._new_root(run_id, name, metadata or {})
         return run.tap
 
-    def push_token(self, token: Token) -> None:
+    def _push_token(self, token: Token) -> None:
         run = self._runs.get(token.run_id)
         if run is not None:
             run.sequencer.push(token)
@@ -242,6 +244,7 @@ class _Roots:
             self.outlets,
             self._options,
             self._on_end,
+            lanes=self.lanes,
             thread_id=None if thread_id is None else str(thread_id),
         )
         with self._lock:

@@ -15,6 +15,7 @@ from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import RunCore
 from langchain_streamkit.runs.driver import AsyncDriver
 from langchain_streamkit.runs.handle import RunHandle
+from langchain_streamkit.runs.readers import Batches, Direct, Encoded, Events
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
@@ -41,16 +42,22 @@ class AsyncRun(RunHandle, Generic[Output]):
 
     def __aiter__(self) -> AsyncIterator[Event]:
         self._driver.open()
-        return _Events(self._driver)
+        return Events(self._driver)
 
-    def batches(self, *, tied: bool = False) -> AsyncIterator[list[Event]]:
-        """The events in batches: each all that is ready, never empty. Consumes the run.
+    def batches(self) -> AsyncIterator[list[Event]]:
+        """The events in batches: each all that is ready, never empty. Consumes the run."""
+        self._driver.open()
+        return Batches(self._driver)
 
-        ``tied`` is for a reader that lives and dies with the run, such as a response: a cancelled
-        ``await`` of the next batch then may cancel the run, as a disconnect. A bare model without
-        sinks is read in the reader's own task, which saves a hop per token.
+    def encoded(self, encode: Callable[[Sequence[Event]], bytes]) -> AsyncIterator[bytes]:
+        """What ``encode`` makes of each batch, unless that is empty. Consumes the run.
+
+        For a reader that lives and dies with the run, such as a response: a cancelled ``await`` of
+        the next item cancels the run, as a disconnect. A bare model without sinks is read in the
+        reader's own task, which saves a hop per token.
         """
-        return self._driver.open(tied=tied) or _Batches(self._driver)
+        direct = self._driver.open(encode)
+        return Encoded(self._driver, encode) if direct is None else Direct(self._driver, direct)
 
     async def started(self) -> None:
         """Return when the first event after run.started is there.
@@ -148,58 +155,3 @@ class AsyncRun(RunHandle, Generic[Output]):
 
     def __repr__(self) -> str:
         return self._describe(started=self._driver.started)
-
-
-class _Batches:
-    """The one reader of a run, in batches; dropped before the end, it cancels the run."""
-
-    __slots__ = ("__weakref__", "_driver", "_finalizer")
-
-    def __init__(self, driver: AsyncDriver) -> None:
-        self._driver = driver
-        self._finalizer = weakref.finalize(self, AsyncDriver.abandoned, driver)
-
-    def __aiter__(self) -> _Batches:
-        return self
-
-    async def __anext__(self) -> list[Event]:
-        events = await self._driver.next_batch()
-        if not events:
-            self._finalizer.detach()
-            raise StopAsyncIteration
-        return events
-
-    async def aclose(self) -> None:
-        """Leave the run: it is cancelled if it has not ended."""
-        self._finalizer()
-        await self._driver.finished(reading=False)
-
-
-class _Events:
-    """The one reader of a run, event by event; dropped before the end, it cancels the run."""
-
-    __slots__ = ("__weakref__", "_driver", "_events", "_finalizer")
-
-    def __init__(self, driver: AsyncDriver) -> None:
-        self._driver = driver
-        self._events: list[Event] = []
-        self._finalizer = weakref.finalize(self, AsyncDriver.abandoned, driver)
-
-    def __aiter__(self) -> _Events:
-        return self
-
-    async def __anext__(self) -> Event:
-        events = self._events
-        if not events:
-            events = await self._driver.next_batch()
-            if not events:
-                self._finalizer.detach()
-                raise StopAsyncIteration
-            events.reverse()
-            self._events = events
-        return events.pop()
-
-    async def aclose(self) -> None:
-        """Leave the run: it is cancelled if it has not ended."""
-        self._finalizer()
-        await self._driver.finished(reading=False)

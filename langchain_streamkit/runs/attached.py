@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.runs.plan import Options
     from langchain_streamkit.sinks.base import Sink
+    from langchain_streamkit.sources.lane import Lanes
 
 
 class AttachedRun:
-    """One root's tap, sequencer and snapshot; events go to ``outlets``."""
+    """One root's tap, sequencer and snapshot; events go to ``outlets``.
+
+    ``lanes`` are those of the handler, where several roots share one.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class AttachedRun:
         on_end: OnEnd | None,
         *,
         graph: bool = False,
+        lanes: Lanes | None = None,
         thread_id: str | None = None,
     ) -> None:
         self.root = root
@@ -59,6 +64,7 @@ class AttachedRun:
             max_unread=options.max_unread,
             on_overflow=_nothing,
             on_transform_error=_nothing,
+            lanes=lanes,
         )
         self.sequencer.no_reader()
         self.tap = RunTap(root, self.sequencer.push, self.sequencer.report, options.capture)

@@ -74,7 +74,7 @@ class RunCore:
         """What ``result()`` raises; set when the run ended otherwise than well."""
         self.stop_work: Callable[[], None] | None = None
         """Cancels the running task; set by who runs it."""
-        self.push_token: Callable[[Token], None] = self.sequencer.push
+        self.lanes = self.sequencer.lanes
         self._own_failure: BaseException | None = None
         self._root_ended = False
         self._on_end = on_end
@@ -151,7 +151,7 @@ class RunCore:
         self._stop()
 
     def _stop(self) -> None:
-        self.push_token = _refuse
+        self.lanes.refuse(_refuse)
         if self.stop_work is not None:
             self.stop_work()
 

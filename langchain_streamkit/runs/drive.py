@@ -7,7 +7,6 @@ here; nothing is caught that the caller does not see.
 from __future__ import annotations
 
 from contextlib import aclosing, closing
-from time import time
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessageChunk, BaseMessage, message_chunk_to_message
@@ -15,7 +14,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage, message_chunk_t
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.sources.pieces import extract
 from langchain_streamkit.sources.results import now_ms
-from langchain_streamkit.sources.signals import ModelEnd, Token
+from langchain_streamkit.sources.signals import ModelEnd
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -87,8 +86,7 @@ async def _by_items(core: RunCore) -> BaseMessage | None:
     try:
         async with aclosing(as_agen(stream)) as chunks:
             async for chunk in chunks:
-                if (token := answer.add(chunk)) is not None:
-                    core.push_token(token)
+                answer.add(chunk)
     except BaseException as exc:
         core.tap.failed(plan.run_id, exc)
         raise
@@ -101,8 +99,7 @@ def _by_items_sync(core: RunCore) -> BaseMessage | None:
     try:
         with closing(_gen(plan.runnable.stream(plan.input, plan.config, **plan.kwargs))) as chunks:
             for chunk in chunks:
-                if (token := answer.add(chunk)) is not None:
-                    core.push_token(token)
+                answer.add(chunk)
     except BaseException as exc:
         core.tap.failed(plan.run_id, exc)
         raise
@@ -119,6 +116,7 @@ class Answer:
     def __init__(self, core: RunCore) -> None:
         self._run_id = core.plan.run_id
         self._core = core
+        self._say = core.lanes.token
         self._chunks: list[AIMessageChunk] = []
         self._texts: list[str] = []
         self._whole: BaseMessage | None = None
@@ -133,31 +131,30 @@ class Answer:
             [_input_messages(core.plan.input)],
         )
 
-    def add(self, chunk: BaseMessage) -> Token | None:
-        """Note a chunk; returns its signal, None for an answer that comes whole."""
-        text = self.add_text(chunk)
-        if text is not None:
-            return Token(int(time() * 1000), self._run_id, chunk.id, text)
-        if not isinstance(chunk, AIMessageChunk):
-            self._whole = chunk  # the model does not stream
-            return None
-        self._join_texts()
-        self._chunks.append(chunk)
-        return Token(int(time() * 1000), self._run_id, chunk.id, extract(chunk))
+    def add(self, chunk: BaseMessage) -> None:
+        """Note a chunk and say it."""
+        self.say(chunk, self.plain(chunk))
 
-    def add_text(self, chunk: BaseMessage) -> str | None:
+    def say(self, chunk: BaseMessage, text: str | None) -> None:
+        """Say a chunk, of which ``plain`` was asked first and returned ``text``."""
+        if text is not None:
+            self._say(self._run_id, chunk.id, text)
+        elif isinstance(chunk, AIMessageChunk):
+            self._join_texts()
+            self._chunks.append(chunk)
+            self._say(self._run_id, chunk.id, extract(chunk))
+        else:
+            self._whole = chunk  # the model does not stream
+
+    def plain(self, chunk: BaseMessage) -> str | None:
         """Note a chunk that is nothing but text, and return it; None for any other."""
-        if not isinstance(chunk, AIMessageChunk) or not self._chunks:
+        if not self._chunks or not isinstance(chunk, AIMessageChunk):
             return None
         text = extract(chunk)
         if type(text) is not str or chunk.chunk_position is not None:
             return None
         self._texts.append(text)
         return text
-
-    def token(self, text: str) -> Token:
-        """The signal of a text that was noted."""
-        return Token(int(time() * 1000), self._run_id, None, text)
 
     def _join_texts(self) -> None:
         if self._texts:

@@ -8,7 +8,7 @@ terminal event is made and sinks get it.
 from __future__ import annotations
 
 import asyncio
-import threading
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import StreamUsageError
@@ -20,8 +20,9 @@ from langchain_streamkit.runs.inside import called_by, create_task_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from langchain_streamkit.events import Event
+    from langchain_streamkit.events import CancelReason
     from langchain_streamkit.runs.core import RunCore
+    from langchain_streamkit.runs.direct import Encode
 
 
 class AsyncDriver:
@@ -39,6 +40,7 @@ class AsyncDriver:
         self._tail_begun = False
         self._tail_task: asyncio.Task[None] | None = None
         self._sequencer = core.sequencer
+        self._wake_up = self._wake
         self._waiters: list[asyncio.Future[None]] = []
         self._reading: asyncio.Future[None] | None = None
         self._watched: asyncio.Task[Any] | None = None
@@ -48,10 +50,10 @@ class AsyncDriver:
 
     # ---- the run -----------------------------------------------------------------------------
 
-    def start(self, *, tied: bool = False) -> None:
+    def start(self, encode: Encode | None = None) -> None:
         """Start the run in the running loop, once. Raises StreamUsageError in another loop.
 
-        ``tied``: the reader lives and dies with the run, so it may make the call itself.
+        ``encode`` is that of a reader that may make the call itself (see ``open``).
         """
         try:
             loop = asyncio.get_running_loop()
@@ -69,12 +71,12 @@ class AsyncDriver:
             return
         self.started = True
         self._loop = loop
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self.core.outlets.start(loop)
         self.core.begin()
         self.core.stop_work = self._stop_work
-        if tied and self.core.plan.route == "items" and not self.core.outlets:
-            self._direct = DirectReader(self.core, self._tail)
+        if encode is not None and self.core.plan.route == "items" and not self.core.outlets:
+            self._direct = DirectReader(self.core, encode, self._tail)
             return
         self._task = loop.create_task(self._life(), name=f"streamkit run {self.core.run_id}")
 
@@ -126,7 +128,7 @@ class AsyncDriver:
         loop = self._loop
         if loop is None or loop.is_closed():
             self.core.conclude(None, asyncio.CancelledError())
-        elif threading.get_ident() == self._thread:
+        elif get_ident() == self._thread:
             self._cancel_call()
         else:
             loop.call_soon_threadsafe(self._cancel_call)
@@ -149,10 +151,11 @@ class AsyncDriver:
 
     # ---- the reader --------------------------------------------------------------------------
 
-    def open(self, *, tied: bool = False) -> DirectReader | None:
+    def open(self, encode: Encode | None = None) -> DirectReader | None:
         """Give out the one reader and start the run. Raises StreamUsageError the second time.
 
-        Returns the reader that has to be used if the run is read in the reader's own task.
+        With ``encode``, the reader lives and dies with the run, so that a bare model without sinks
+        may be read in the reader's own task: by what this then returns.
         """
         if self.opened:
             raise StreamUsageError(
@@ -164,30 +167,21 @@ class AsyncDriver:
                 f"the events of run {self.core.run_id} were not kept, because result() was awaited"
                 " first and they were many; iterate first, then await result()"
             )
-        self.start(tied=tied)
+        self.start(encode)
         self.opened = True
         self._watch(asyncio.current_task())
         return self._direct
 
-    async def next_batch(self) -> list[Event]:
-        """All events that are ready, waiting for the first; empty after the terminal event."""
+    def more(self) -> asyncio.Future[None]:
+        """What the one reader waits for when ``take`` has given nothing: there may be more."""
+        if self._orphaned:
+            self._watch(asyncio.current_task())
         sequencer = self._sequencer
-        while True:
-            ended = sequencer.ended  # asked first: what ended in between is there to be taken
-            if sequencer.has_more:
-                events = sequencer.take()
-                if events:
-                    return events
-            elif ended:
-                await self.finished()  # the loop over a run ends when its sinks and on_end are done
-                return []
-            if self._orphaned:
-                self._watch(asyncio.current_task())
-            waiter = self._reading = asyncio.get_running_loop().create_future()
-            sequencer.wake = self._wake
-            if sequencer.has_more or sequencer.ended:
-                self._release()
-            await waiter
+        waiter = self._reading = asyncio.get_running_loop().create_future()
+        sequencer.wake = self._wake_up
+        if sequencer.has_more or sequencer.ended:
+            self._release()
+        return waiter
 
     async def something_happened(self) -> None:
         """Wait until there is an event after run.started."""
@@ -223,7 +217,7 @@ class AsyncDriver:
 
     def _wake(self) -> None:
         """Called by whoever pushes, from any thread, while someone waits."""
-        if threading.get_ident() == self._thread:
+        if get_ident() == self._thread:
             self._release()
             return
         self._sequencer.wake = None  # once for all that is pushed until the loop runs
@@ -233,11 +227,9 @@ class AsyncDriver:
 
     def _release(self) -> None:
         self._sequencer.wake = None
-        reading = self._reading
-        if reading is not None:
-            self._reading = None
-            if not reading.done():
-                reading.set_result(None)
+        reading, self._reading = self._reading, None
+        if reading is not None and not reading.done():
+            reading.set_result(None)
         if self._waiters:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
@@ -260,10 +252,10 @@ class AsyncDriver:
         else:
             self._orphaned = True  # whoever got the reader from it reads on, or drops it
 
-    def abandoned(self) -> None:
+    def abandoned(self, reason: CancelReason) -> None:
         """The reader was dropped before the end."""
         if self.started:
-            self.core.stop("user")
+            self.core.stop(reason)
 
     def dropped(self) -> None:
         """The run itself was dropped: without a reader, nobody will ever learn its end."""

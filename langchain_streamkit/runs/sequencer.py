@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.events import BaseEvent
 from langchain_streamkit.failures import LOGGER
-from langchain_streamkit.sources.lane import Lanes
+from langchain_streamkit.sources.lane import Lanes, TextLane
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import Note, Token
 
@@ -26,19 +25,19 @@ if TYPE_CHECKING:
     from langchain_streamkit.events import Event
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.snapshot import RunSnapshot
-    from langchain_streamkit.sources.lane import TextLane
     from langchain_streamkit.sources.normaliser import Normaliser
     from langchain_streamkit.sources.signals import AnySignal
 
     Keep = Callable[[Event], bool]
     Transform = Callable[[Event], Any]
+    Queued = AnySignal | TextLane
 
 _FOLD_AT = 512
 """Raw signals (up to 1 KB each) that may lie unread before they are folded into drafts."""
 _LAG = 1024
 """Sealed events a reader may be behind before new ones are left to merge."""
 _LAGGING_STRIDE = 256
-"""Signals merged into one batch while a reader lags, so sinks still see the run go on."""
+"""Signals, or pieces of one text, merged while a reader lags, so sinks still see the run go on."""
 _DELTAS = frozenset({"text.delta", "reasoning.delta", "tool_call.delta"})
 
 
@@ -59,6 +58,7 @@ class Sequencer:
         max_unread: int,
         on_overflow: Callable[[], None],
         on_transform_error: Callable[[Exception], None],
+        lanes: Lanes | None = None,
     ) -> None:
         self.normaliser = normaliser
         self.snapshot = snapshot
@@ -72,15 +72,15 @@ class Sequencer:
         self._outlets = outlets
         self._eager = bool(outlets)
         self._keep = keep
-        self._plain = keep is None and not self._eager
         self._max_unread = max_unread
         self._fold_at = min(_FOLD_AT, max_unread)
         self._on_overflow: Callable[[], None] | None = on_overflow
         self._on_transform_error = on_transform_error
         self._lock = threading.Lock()
         self._owner: int | None = None
-        self._signals: deque[AnySignal] = deque()
-        self._lanes = Lanes(partial(normaliser.lane, show=snapshot.text_writer), normaliser.outbox)
+        self._signals: deque[Queued] = deque()
+        self.lanes = lanes or Lanes(self.push)
+        """The short way of plain text, for callbacks."""
         self._ready: deque[Event] = deque()
         self._ready_structural = 0
         self.discarded = False
@@ -95,11 +95,10 @@ class Sequencer:
     @transform.setter
     def transform(self, transform: Transform) -> None:
         self._transform = transform
-        self._plain = False
 
     # ---- writing -----------------------------------------------------------------------------
 
-    def push(self, signal: AnySignal) -> None:
+    def push(self, signal: Queued) -> None:
         """Take a signal, from any thread; never waits for another one."""
         if self.closed:
             self.normaliser.late += 1
@@ -114,6 +113,15 @@ class Sequencer:
         wake = self.wake
         if wake is not None:
             wake()
+
+    def grown(self, pieces: int) -> None:
+        """Text lies in a lane that nobody has taken out yet."""
+        if pieces >= _LAGGING_STRIDE or (self._eager and not self._lagging()):
+            self._work(seal=self._eager)
+
+    def text_writer(self, message_id: str, index: int) -> Callable[[str], object]:
+        """What shows further text of an open block in the snapshot."""
+        return self.snapshot.text_writer(message_id, index)
 
     def conclude(self, end: Callable[[Normaliser], None]) -> bool:
         """Let ``end`` put the terminal event, and seal it. False if the run ended before."""
@@ -144,9 +152,10 @@ class Sequencer:
                 return
             self._owner = threading.get_ident()
             try:
-                self._feed_all()
                 if seal:
                     self._seal()
+                else:
+                    self._feed_all()
             finally:
                 self._owner = None
                 self._lock.release()
@@ -160,16 +169,19 @@ class Sequencer:
             wake()
 
     def _feed_all(self) -> None:
-        signals, feed = self._signals, self.normaliser.feed
+        signals, normaliser = self._signals, self.normaliser
         while signals:
             signal = signals.popleft()
             if self.closed:  # pushed by another thread while the end was being made
-                self.normaliser.late += 1
+                normaliser.late += 1
                 continue
             try:
-                feed(signal)
-                if type(signal) is Token and self._plain:
-                    self._lanes.open(signal.run_id)
+                if isinstance(signal, TextLane):
+                    self._feed_text(signal)
+                    continue
+                normaliser.feed(signal)
+                if type(signal) is Token:
+                    normaliser.open_lane(signal.run_id, self)
             except Exception as exc:  # noqa: BLE001 -- the run goes on without this signal
                 where = type(signal).__name__
                 self._log(where, exc)
@@ -177,6 +189,11 @@ class Sequencer:
         unread = self.normaliser.outbox.structural + self._ready_structural
         if unread > self._max_unread:
             self._too_many()
+
+    def _feed_text(self, lane: TextLane) -> None:
+        ts = lane.ts
+        if text := lane.text():
+            self.normaliser.feed_text(lane, ts, text)
 
     def _too_many(self) -> None:
         if self.discarded or self._on_overflow is None:
@@ -203,8 +220,8 @@ class Sequencer:
         )
 
     def _seal(self) -> None:
-        """Number what is folded, give it to sinks, keep it for the reader."""
-        events = self._numbered()
+        """Number what was pushed, give it to sinks, keep it for the reader."""
+        events = self._made()
         if not events:
             return
         if not self.discarded:
@@ -213,17 +230,35 @@ class Sequencer:
         if self._eager:
             self._outlets.send(events)
 
-    def _numbered(self) -> list[Event]:
-        outbox = self.normaliser.outbox
-        if not outbox.drafts:
-            return []
-        events = outbox.seal(self._transformed if self._transform is not None else None)
-        feed = self.snapshot.feed
-        for event in events:
-            feed(event)
+    def _made(self) -> list[Event]:
+        """All that was pushed or folded, as events. The lock must be held."""
+        signals, outbox = self._signals, self.normaliser.outbox
+        events: list[Event] = []
+        if not outbox.drafts and self._transform is None:
+            # The lanes at the head of the queue, whose events need nothing else.
+            while signals and type(lane := signals[0]) is TextLane:
+                signals.popleft()
+                ts = lane.ts
+                text = lane.text()
+                event = lane.event(text, ts)
+                if event is not None:
+                    events.append(event)
+                elif text and not lane.open:
+                    self.normaliser.feed_text(lane, ts, text)
+                    break
+        if signals or outbox.drafts:
+            self._feed_all()
+            self._number(events)
         if self._keep is not None:
             return [event for event in events if self._keep(event)]
         return events
+
+    def _number(self, events: list[Event]) -> None:
+        transformed = self._transformed if self._transform is not None else None
+        feed = self.snapshot.feed
+        for event in self.normaliser.outbox.seal(transformed):
+            feed(event)
+            events.append(event)
 
     def _transformed(self, event: Event) -> Any:
         transform = self._transform
@@ -244,6 +279,8 @@ class Sequencer:
     def take(self) -> list[Event]:
         """All events that are ready now; the reader's next call begins after them."""
         ready = self._ready
+        if not (self._signals or ready or self.normaliser.outbox.drafts):
+            return []
         if self._eager or ready:
             if self._signals or self.normaliser.outbox.drafts:
                 self._work(seal=True)
@@ -252,13 +289,8 @@ class Sequencer:
         if not self._lock.acquire(blocking=False):
             return []  # whoever holds it is folding and will wake the reader
         try:
-            if ready:  # another thread sealed in between
-                return self._drained()
-            events = self._expressed() if self._plain and not self.normaliser.outbox.drafts else []
-            if self._signals or self.normaliser.outbox.drafts:
-                self._feed_all()
-                events += self._numbered()
-            return events
+            # Another thread may have sealed in between.
+            return self._drained() if ready else self._made()
         finally:
             self._lock.release()
 
@@ -270,27 +302,10 @@ class Sequencer:
         self._ready_structural = 0
         return events
 
-    def _expressed(self) -> list[Event]:
-        """The events of the plain tokens at the head of the queue, one for each model call."""
-        signals = self._signals
-        events: list[Event] = []
-        while signals:
-            token = signals[0]
-            if type(token) is not Token:
-                break
-            event = self._lanes.express(token)
-            if event is None:
-                break
-            events.append(event)
-            signals.popleft()
-            # A second token of the same call is left to merge with those that follow it.
-            if len(signals) and signals[0].run_id is token.run_id:
-                break
-        return events
-
     def lane(self, run_id: UUID) -> TextLane | None:
-        """The short way of a call's plain tokens, for a reader that is alone; else None."""
-        return self._lanes.find(run_id) if self._plain else None
+        """The lane of a call, for a reader that is alone and makes the events itself; else None."""
+        alone = self._keep is None and self._transform is None and not self._eager
+        return self.lanes.find(run_id) if alone else None
 
     @property
     def has_more(self) -> bool:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
         AsyncIterator,
-        Callable,
         Iterable,
         Iterator,
         Sequence,
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.sinks.base import Sink
-    from langchain_streamkit.sources.signals import Token
     from langchain_streamkit.sources.tap import RunTap
 
 
@@ -45,7 +43,7 @@ class Watch:
             thread_id=plan.thread_id,
         )
         self._tail: asyncio.Future[Any] | None = None
-        self.push_token: Callable[[Token], None] = self._run.sequencer.push
+        self.lanes = self._run.sequencer.lanes
         handler = handler_base(streaming=plan.options.streaming)(self)
         config = plan.config_for(handler)
         self.config = watch_graph(config, self._run.tap, is_graph=plan.is_graph)

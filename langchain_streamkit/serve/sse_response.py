@@ -99,7 +99,7 @@ class SSEResponse(Response):
         if "content-length" in given:
             raise StreamUsageError("a stream has no content-length; leave that header out")
         self._run = run
-        self._frames = SSEFrames(view, metadata=metadata)
+        self._frames = SSEFrames(view, metadata=metadata, end=END)
         self._answered = self._complete = False
         self._continue = on_disconnect == "continue"
         self._heartbeat_s = heartbeat_s
@@ -171,7 +171,7 @@ class SSEResponse(Response):
         data = self._frames.encode(batch)
         if self._frames.ended:
             # Complete at once: the iteration itself goes on until `on_end` is done.
-            await line.write(_body(data + END, more=False))
+            await line.write(_body(data, more=False))
             self._complete = True
         elif data:
             await line.write(_body(data))

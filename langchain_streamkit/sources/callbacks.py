@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import functools
 import sys
-from time import time
-from types import CodeType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
-from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler
+from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, manager
+from langchain_core.callbacks.manager import ahandle_event
 from langchain_core.runnables.config import var_child_runnable_config
 
 from langchain_streamkit.sources.pieces import extract
-from langchain_streamkit.sources.signals import Token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
 
+    from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.tap import RunTap
 
 _T = TypeVar("_T")
@@ -76,8 +75,9 @@ class Router(Protocol):
         """The tap for a run that starts now. Raises StopRun when its root was told to stop."""
         ...
 
-    def push_token(self, token: Token, /) -> None:
-        """Take a token, of any run. Raises StopRun when its root was told to stop."""
+    @property
+    def lanes(self) -> Lanes:
+        """Takes the chunks of every model. Raises StopRun when their root was told to stop."""
         ...
 
     def run_ended(self, run_id: UUID) -> None:
@@ -89,41 +89,55 @@ class Router(Protocol):
         ...
 
 
-class _Inline:
-    """``run_inline``: True, but for one function that would take it amiss.
+class _TextModelStart:
+    """``on_llm_start``: the method, or its async twin where LangChain would take us amiss.
 
     ``AsyncCallbackManager.on_llm_start`` calls the ordinary handlers only where there is no inline
     one, so that we alone would take the start of text models away from them. Asked from there we
-    are inline only beside others that are; whatever it calls asks again, and runs us inline.
+    are a coroutine function, which hands the start on to them.
     """
 
-    def __init__(self) -> None:
-        self._asker = AsyncCallbackManager.on_llm_start.__code__
-        inner = [const for const in self._asker.co_consts if isinstance(const, CodeType)]
-        self._askers = (self._asker, *inner)  # comprehensions have their own code before 3.12
+    def __init__(self, method: Callable[..., None]) -> None:
+        self._method = method
 
-    def __get__(self, handler: object, owner: type[Any]) -> bool:
-        frame = sys._getframe(1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        code = frame.f_code
-        for asker in self._askers:
-            if code is asker:
-                return self._beside_others(frame)
-        return True
+    def __get__(self, handler: TapHandler | None, owner: type[Any]) -> Any:
+        if handler is None:
+            return self._method
+        caller = sys._getframe(1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        bound = self._method.__get__(handler)
+        return _HandingOn(handler, bound).start if caller.f_code is _ASYNC_CALLER else bound
 
-    def _beside_others(self, frame: FrameType | None) -> bool:
-        while frame is not None and frame.f_code is not self._asker:
+
+class _HandingOn(NamedTuple):
+    handler: TapHandler
+    method: Callable[..., None]
+
+    async def start(self, *args: Any, **kwargs: Any) -> None:
+        self.method(*args, **kwargs)
+        frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        while frame is not None and frame.f_code is not _ASYNC_START:
             frame = frame.f_back
-        handlers = getattr(frame.f_locals.get("self"), "handlers", ()) if frame else ()
-        return any(other.run_inline for other in handlers if not isinstance(other, TapHandler))
+        asker = frame.f_locals.get("self") if frame is not None else None
+        handlers: list[BaseCallbackHandler] = getattr(asker, "handlers", [])
+        inline = [handler for handler in handlers if handler.run_inline]
+        if inline and inline[0] is self.handler and all(isinstance(h, TapHandler) for h in inline):
+            others = [handler for handler in handlers if not handler.run_inline]
+            await ahandle_event(others, "on_llm_start", "ignore_llm", *args, **kwargs)
+
+
+_ASYNC_START = AsyncCallbackManager.on_llm_start.__code__
+_ASYNC_CALLER = getattr(getattr(manager, "_ahandle_event_for_handler", None), "__code__", None)
 
 
 class TapHandler(BaseCallbackHandler):
     """The handler; ``router`` decides whose run each callback is about."""
 
-    run_inline: Any = _Inline()
+    run_inline = True
+    raise_error = True  # of ours only StopRun comes; what we hand on raises as without us
 
     def __init__(self, router: Router) -> None:
         self.router = router
+        self.lanes = router.lanes
 
     # ---- models ------------------------------------------------------------------------------
 
@@ -144,6 +158,7 @@ class TapHandler(BaseCallbackHandler):
             parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
             tap.model_start(run_id, parent, name, tags, metadata, messages)
 
+    @_TextModelStart
     @_guarded
     def on_llm_start(
         self,
@@ -172,11 +187,10 @@ class TapHandler(BaseCallbackHandler):
         try:
             message = getattr(chunk, "message", None)
             if message is not None:
-                signal = Token(int(time() * 1000), run_id, message.id, extract(message))
+                self.lanes.token(run_id, message.id, extract(message))
             else:
                 text = token if isinstance(token, str) else str(getattr(chunk, "text", ""))
-                signal = Token(int(time() * 1000), run_id, None, text)
-            self.router.push_token(signal)
+                self.lanes.token(run_id, None, text)
         except Exception as exc:  # noqa: BLE001 -- as in _guarded, without its cost per token
             self.router.report("on_llm_new_token", exc)
 

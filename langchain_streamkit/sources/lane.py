@@ -1,15 +1,19 @@
-"""The short way of a plain token: an open text block, straight to its event.
+"""The short way of plain text: from a model's callback to its event, past most of the normaliser.
 
-Nine of ten signals of a run are a piece of ASCII text for the text block that is open. What the
-long way (normaliser, assembler, draft, seal) would find out about each is found out once here.
-Guarantees the same event the long way makes, or None and nothing done.
+Nine of ten chunks of a run are a piece of text for the text block that is open. What the long way
+(token, normaliser, assembler, draft, seal) would find out about each is found out once, when the
+lane is opened. Guarantees the same events as the long way, in the same order; ``Lanes.token`` and
+``TextLane.put`` may be called from any thread and never wait for another one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from time import time
+from typing import TYPE_CHECKING, Protocol
 
 from langchain_streamkit.events import TextDelta
+from langchain_streamkit.sources.signals import Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,15 +21,38 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.sources.assembler import MessageAssembler
     from langchain_streamkit.sources.block import Block
-    from langchain_streamkit.sources.outbox import MessageWriter, Outbox
-    from langchain_streamkit.sources.signals import Token
+    from langchain_streamkit.sources.outbox import MessageWriter
+    from langchain_streamkit.sources.pieces import Piece
 
-_MAX_LANES = 64
-"""Model calls whose lanes are kept; more than that are not streaming at the same time."""
+_STRIDE = 16
+"""Unread pieces after which, each time, the queue is asked whether to join them."""
+
+
+class LaneQueue(Protocol):
+    """The queue of signals of the run that a lane belongs to."""
+
+    @property
+    def lanes(self) -> Lanes:
+        """Where callbacks find the lane."""
+        ...
+
+    def push(self, signal: TextLane, /) -> None:
+        """Take the lane as the signal that text lies in it."""
+        ...
+
+    def grown(self, pieces: int) -> None:
+        """Told at times how many pieces, of some 60 bytes each, lie in one lane unread."""
+        ...
+
+    def text_writer(self, message_id: str, index: int) -> Callable[[str], object]:
+        """What shows further text of a block in the run's snapshot."""
+        ...
 
 
 class TextLane:
-    """One open text block; ``show`` takes the text for the snapshot."""
+    """One open text block of a model call. It is itself the signal that text lies in it: it is in
+    the run's queue once, however many pieces are put before the reader comes.
+    """
 
     __slots__ = (
         "_assembler",
@@ -34,10 +61,13 @@ class TextLane:
         "_message_id",
         "_outbox",
         "_path",
+        "_pieces",
+        "_queue",
+        "_queued",
         "_show",
         "_step_id",
-        "_write",
         "run_id",
+        "ts",
     )
 
     def __init__(
@@ -46,42 +76,108 @@ class TextLane:
         assembler: MessageAssembler,
         block: Block,
         writer: MessageWriter,
-        show: Callable[[str], object],
+        queue: LaneQueue,
     ) -> None:
         self.run_id = run_id
-        self._assembler = assembler
+        self.ts = 0
+        """When the first of the pieces that lie here was put, ms since the epoch."""
+        self._assembler: MessageAssembler | None = assembler
         self._block = block
-        self._write = block.write
-        self._show = show
         self._outbox = writer.outbox
         self._path = writer.path
         self._step_id = writer.step_id
         self._message_id = writer.message_id
         self._index = block.index
+        self._show: Callable[[str], object] | None = None
+        self._queue = queue
+        self._pieces: deque[str] = deque()
+        self._queued = False
+
+    # ---- where the model is called -----------------------------------------------------------
+
+    def put(self, piece: str) -> None:
+        """Take a piece of text; one thread at a time."""
+        pieces = self._pieces
+        pieces.append(piece)
+        # `text` clears the flag before it takes the pieces: none is left behind untold.
+        if not self._queued:
+            self._queued = True
+            self.ts = int(time() * 1000)
+            self._queue.push(self)
+        elif not len(pieces) % _STRIDE:
+            self._queue.grown(len(pieces))
+
+    # ---- where the events are made -----------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Whether no text lies here, so that more may be put after what else was pushed."""
+        return not self._queued
+
+    def text(self) -> str:
+        """Take out what was put, joined."""
+        self._queued = False
+        pieces = self._pieces
+        if not pieces:
+            return ""
+        text = pieces.popleft()
+        if pieces:
+            parts = [text]
+            while pieces:
+                parts.append(pieces.popleft())
+            text = "".join(parts)
+        return text
+
+    def close(self) -> None:
+        """The message has ended: what lies here still, or is put later, comes too late."""
+        self._assembler = None
+        self._queue.lanes.drop(self)
+
+    def draft(self, text: str) -> bool:
+        """Let ``text`` go the long way, into drafts; False if it comes too late."""
+        if self._assembler is None:
+            return False
+        self._assembler.text(text)
+        return True
+
+    def leads_to(self, block: Block) -> bool:
+        """Whether this is the lane of ``block``."""
+        return self._block is block
+
+    @property
+    def open(self) -> bool:
+        """Whether its text can still go the short way."""
+        return self._assembler is not None and self._assembler.open_text is self._block
 
     def event(self, text: str, ts: int) -> TextDelta | None:
-        """The delta of ``text``; None if the block is not open any more, or the text not plain.
+        """The delta of ``text``; None if there is nothing to show yet (half a character), or, with
+        nothing done, if the lane is not ``open`` any more.
 
         Only to be called while no draft waits in the outbox.
         """
         block = self._block
-        if (
-            self._assembler.open_text is not block
-            or block.joiner is not None
-            or not text
-            or not text.isascii()
-        ):
+        if self._assembler is None or self._assembler.open_text is not block or not text:
             return None
-        self._write(text)
-        self._show(text)
+        if block.joiner is None and text.isascii():
+            block.write(text)
+        else:
+            text = block.add(text)
+            if not text:
+                return None
+        show = self._show
+        if show is None:  # the start of the block has been shown by now
+            show = self._show = self._queue.text_writer(self._message_id, self._index)
+        show(text)
         outbox = self._outbox
-        outbox.seq += 1
-        if ts > outbox.ts:  # noqa: PLR1730 -- max() would cost three times that, per token
+        seq = outbox.seq = outbox.seq + 1
+        if ts > outbox.ts:
             outbox.ts = ts
+        else:
+            ts = outbox.ts
         return TextDelta(
-            seq=outbox.seq,
+            seq=seq,
             run_id=outbox.run_id,
-            ts=outbox.ts,
+            ts=ts,
             path=self._path,
             step_id=self._step_id,
             message_id=self._message_id,
@@ -91,36 +187,48 @@ class TextLane:
 
 
 class Lanes:
-    """The lanes of one run's model calls, found by the identity of their run id: hashing a UUID
-    costs as much as the rest of the short way.
+    """The open lanes of a run, or of all runs of a handler; ``token`` takes every chunk.
+
+    Lanes are found by the identity of the run id that LangChain's run manager hands to each
+    callback: hashing a UUID costs as much as the rest of the short way. ``long`` takes the chunks
+    that have no lane, and may raise.
     """
 
-    def __init__(self, make: Callable[[UUID], TextLane | None], outbox: Outbox) -> None:
-        self._make = make
-        self._outbox = outbox
+    def __init__(self, long: Callable[[Token], None]) -> None:
+        self._long = long
         self._lanes: dict[int, TextLane] = {}
+        self._refusing = False
 
-    def open(self, run_id: UUID) -> None:
-        """A token of this call went the long way: from now on they go the short way."""
-        lane = self._make(run_id)
-        if lane is None:
-            return
-        if len(self._lanes) >= _MAX_LANES:
-            self._lanes.clear()
-        self._lanes[id(lane.run_id)] = lane
+    def token(self, run_id: UUID, message_id: str | None, pieces: str | tuple[Piece, ...]) -> None:
+        """Take what ``extract`` returned for a chunk."""
+        lane = self._lanes.get(id(run_id))
+        if lane is not None and lane.run_id is run_id:
+            if type(pieces) is str:
+                if pieces:
+                    lane.put(pieces)
+                return
+            # What is put after this must not join what lies there from before.
+            self._lanes.pop(id(run_id), None)
+        self._long(Token(int(time() * 1000), run_id, message_id, pieces))
 
     def find(self, run_id: UUID) -> TextLane | None:
         """The lane of this call, if it has one."""
         lane = self._lanes.get(id(run_id))
         return lane if lane is not None and lane.run_id is run_id else None
 
-    def express(self, token: Token) -> TextDelta | None:
-        """The event of a plain token; None when it, or what waits before it, needs more."""
-        lane = self._lanes.get(id(token.run_id))
-        if lane is None or lane.run_id is not token.run_id or self._outbox.drafts:
-            return None
-        text = token.pieces
-        event = lane.event(text, token.ts) if type(text) is str else None
-        if event is None:
-            del self._lanes[id(token.run_id)]
-        return event
+    def open(self, lane: TextLane) -> None:
+        """From now on, the text of its call goes into this lane, of which none lies in a queue."""
+        self._lanes[id(lane.run_id)] = lane
+        if self._refusing:
+            self._lanes.clear()
+
+    def drop(self, lane: TextLane) -> None:
+        """The lane is closed."""
+        if self._lanes.get(id(lane.run_id)) is lane:
+            self._lanes.pop(id(lane.run_id), None)
+
+    def refuse(self, long: Callable[[Token], None]) -> None:
+        """From now on, every chunk goes to ``long``."""
+        self._long = long
+        self._refusing = True
+        self._lanes.clear()

@@ -7,7 +7,7 @@ still has its usage record.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
@@ -29,14 +29,12 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.events import AbortReason, Role, Usage, UsageStatus
     from langchain_streamkit.sources.accounts import Accounts
+    from langchain_streamkit.sources.lane import LaneQueue
     from langchain_streamkit.sources.outbox import Outbox
     from langchain_streamkit.sources.signals import ModelEnd, ModelStart, Token
     from langchain_streamkit.sources.tools import ToolRuns
     from langchain_streamkit.sources.tree import RunNode
     from langchain_streamkit.sources.usage import TokenCounts
-
-ShowText: TypeAlias = "Callable[[str, int], Callable[[str], object]]"
-"""Gives, for a message id and block index, what takes the text of that block."""
 
 _ROLES: dict[str, Role] = {
     "ai": "assistant",
@@ -52,7 +50,7 @@ _METADATA_PREFIXES = ("ls_", "langgraph_")
 class _Call:
     """One model run; ``message`` is set once its message has begun."""
 
-    __slots__ = ("first_token", "message", "model", "provider", "started")
+    __slots__ = ("first_token", "lane", "message", "model", "provider", "started")
 
     def __init__(self, signal: ModelStart) -> None:
         self.started = signal.ts
@@ -60,6 +58,12 @@ class _Call:
         self.provider = signal.provider
         self.first_token: int | None = None
         self.message: _Message | None = None
+        self.lane: TextLane | None = None
+
+    def close_lane(self) -> None:
+        if self.lane is not None:
+            self.lane.close()
+            self.lane = None
 
 
 class _Message(NamedTuple):
@@ -129,20 +133,24 @@ class ModelRuns:
             self._first_token(call, signal.ts)
         assembler.feed(pieces)  # type: ignore[arg-type]
 
-    def lane(self, node: RunNode, show: ShowText) -> TextLane | None:
-        """The short way for the tokens of a call whose message has a text block open."""
+    def open_lane(self, node: RunNode, queue: LaneQueue) -> None:
+        """Let the text of a call take the short way, if its message has a text block open."""
         call: _Call = node.work
         if call.message is None:
-            return None
+            return
         assembler, writer = call.message
         block = assembler.open_text
         if block is None:
-            return None
-        return TextLane(node.key, assembler, block, writer, show(writer.message_id, block.index))
+            return
+        lane = call.lane
+        if lane is None or not lane.idle or not lane.leads_to(block):
+            lane = call.lane = TextLane(node.key, assembler, block, writer, queue)
+        queue.lanes.open(lane)
 
     def ended(self, signal: ModelEnd, node: RunNode) -> None:
         """The call finished: complete its message from the final one, record its usage."""
         call: _Call = node.work
+        call.close_lane()
         message = signal.message
         silent = call.first_token is None
         if call.message is None and message is None:
@@ -175,6 +183,7 @@ class ModelRuns:
     def abort(self, node: RunNode, reason: AbortReason) -> None:
         """The call died or was left: close its message with what there is."""
         call: _Call = node.work
+        call.close_lane()
         status: UsageStatus = "failed" if reason == "error" else "aborted"
         if call.message is None:
             self._record(node, call, None, status)

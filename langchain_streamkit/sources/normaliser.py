@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from langchain_streamkit.events import AbortReason, CancelReason, ErrorInfo, Event
-    from langchain_streamkit.sources.lane import TextLane
-    from langchain_streamkit.sources.models import ShowText
+    from langchain_streamkit.sources.lane import LaneQueue, TextLane
     from langchain_streamkit.sources.tree import RunNode
 
 
@@ -136,10 +135,17 @@ class Normaliser:
         else:
             handle(signal, node)
 
-    def lane(self, run_id: UUID, show: ShowText) -> TextLane | None:
-        """The short way for the plain tokens of a model call, while its text block is open."""
+    def open_lane(self, run_id: UUID, queue: LaneQueue) -> None:
+        """Open the short way for the plain text of a model call, while its text block is open."""
         node = self._runs.get(run_id)
-        return self._models.lane(node, show) if node is not None and node.kind == "model" else None
+        if node is not None and node.kind == "model":
+            self._models.open_lane(node, queue)
+
+    def feed_text(self, lane: TextLane, ts: int, text: str) -> None:
+        """Take text out of a lane whose events cannot be made at once."""
+        self.outbox.now = ts
+        if not lane.draft(text):
+            self.late += 1
 
     def interrupted(self) -> None:
         """The result says that the root graph paused."""

@@ -69,19 +69,23 @@ def extract(message: BaseMessage) -> str | tuple[Piece, ...]:
     nothing: the final message has it too. Never raises.
     """
     fields = message.__dict__
-    if (
-        not fields.get("tool_call_chunks", True)
-        and not fields.get("additional_kwargs")
-        and fields.get("usage_metadata") is None
-    ):
-        content: object = fields.get("content")
-        metadata = fields.get("response_metadata")
-        if not metadata or (len(metadata) == 1 and "model_provider" in metadata):
-            if type(content) is str:
-                return content
-            blocks = as_list(content)
-            if len(blocks) == 1 and (piece := plain_text(blocks[0])) is not None:
-                return (piece,)
+    try:
+        # Subscripts, as `get` would cost twice that, per token
+        if (
+            not fields["tool_call_chunks"]
+            and not fields["additional_kwargs"]
+            and fields["usage_metadata"] is None
+        ):
+            metadata = fields["response_metadata"]
+            if not metadata or (len(metadata) == 1 and "model_provider" in metadata):
+                content: object = fields["content"]
+                if type(content) is str:
+                    return content
+                blocks = as_list(content)
+                if len(blocks) == 1 and (piece := plain_text(blocks[0])) is not None:
+                    return (piece,)
+    except KeyError:
+        pass  # not a chunk of an AI message
     return _pieces(fields, chunk=True)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
@@ -25,11 +25,18 @@ class AsyncRunLike(Protocol):
         """Return when the first event is ready; raise what keeps the run from beginning."""
         ...
 
-    def batches(self, *, tied: bool = False) -> AsyncIterator[list[Event]]:
+    def batches(self) -> AsyncIterator[list[Event]]:
         """Yield all events that are ready, at least one, again and again to the terminal event.
 
-        Never raises the run's own error. ``tied`` says that the reader lives and dies with the
-        run: a cancelled await of the next batch may cancel the run.
+        Never raises the run's own error.
+        """
+        ...
+
+    def encoded(self, encode: Callable[[Sequence[Event]], bytes], /) -> AsyncIterator[bytes]:
+        """Yield what ``encode`` makes of each batch, unless that is empty.
+
+        The reader lives and dies with the run: a cancelled await of the next item, and the
+        iterator's ``aclose()``, cancel the run with reason ``disconnect``.
         """
         ...
 

@@ -13,12 +13,13 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Awaitable,
     Generator,
     Iterable,
     Iterator,
     Sequence,
 )
-from typing import TYPE_CHECKING, cast, overload
+from typing import TYPE_CHECKING, Protocol, cast, overload, runtime_checkable
 
 import msgspec
 
@@ -86,23 +87,31 @@ def opening(retry_ms: int | None = None) -> bytes:
 class SSEFrames:
     """The frames of a run, or of several mixed, as one view shows them."""
 
-    def __init__(self, view: View = "chat", *, metadata: Collection[str] = ()) -> None:
+    def __init__(
+        self, view: View = "chat", *, metadata: Collection[str] = (), end: bytes = b""
+    ) -> None:
         self._apply = Projection(view, metadata=metadata).apply
+        self._end = end
         self.ended = False
         """Whether the last event seen was a terminal one."""
 
     def encode(self, events: Sequence[Event]) -> bytes:
-        """Return the frames of a batch in one piece; empty when the view shows none of it."""
-        last = events[-1]
+        """Return the frames of a batch in one piece; empty when the view shows none of it.
+
+        ``end`` follows a batch that ends with a terminal event.
+        """
         apply = self._apply
         if len(events) == 1:
-            shown = apply(last)
-            if type(shown) is TextDelta:  # nine of ten
-                return b"id: %d\ndata: %b\n\n" % (last.seq, _encode(shown))
-            self.ended = type(last) in _TERMINAL
-            return b"" if shown is None else encode_event(shown)
-        self.ended = type(last) in _TERMINAL
-        return b"".join([encode_event(shown) for event in events if (shown := apply(event))])
+            (event,) = events
+            shown = apply(event)
+            if type(shown) is TextDelta:  # nine of ten; its text, and no more of it, is clean
+                try:
+                    return b"id: %d\ndata: %b\n\n" % (event.seq, _encode_fast(shown))
+                except UnicodeEncodeError:
+                    return encode_event(shown)
+        self.ended = type(events[-1]) in _TERMINAL
+        data = b"".join([encode_event(shown) for event in events if (shown := apply(event))])
+        return data + self._end if self.ended else data
 
 
 @overload
@@ -147,12 +156,15 @@ def sse_bytes(
 
     Raises ``StreamUsageError`` at once for what is not iterable and for an unknown view.
     """
-    frames = SSEFrames(view, metadata=metadata)
     first = opening(retry_ms)
+    # The end of a run at once: the iteration itself may go on until `on_end` is done.
+    frames = SSEFrames(view, metadata=metadata, end=END)
     if (run := as_async_run(events)) is not None:
-        return _from_async_run(run, frames, first)
+        return _RunFrames(run, frames, first)
     if (plain_run := as_sync_run(events)) is not None:
         return _from_run(plain_run, frames, first)
+    # Not before the end of the iteration: a handler's events are those of several runs.
+    frames = SSEFrames(view, metadata=metadata)
     if isinstance(events, AsyncIterable):
         return _from_async(events, frames, first)
     if not isinstance(cast("object", events), Iterable):
@@ -163,18 +175,47 @@ def sse_bytes(
     return _from_sync(events, frames, first)
 
 
-async def _from_async_run(
-    run: AsyncRunLike, frames: SSEFrames, first: bytes
-) -> AsyncIterator[bytes]:
-    yield first
-    try:
-        async for batch in run.batches(tied=True):
-            if data := frames.encode(batch):
-                # The end at once: the iteration itself may go on until `on_end` is done.
-                yield data + END if frames.ended else data
-    finally:
-        if not frames.ended:
+class _RunFrames:
+    """The opening, then the frames of an async run; no coroutine of its own between the two."""
+
+    __slots__ = ("_encode", "_first", "_parts", "_run")
+
+    def __init__(self, run: AsyncRunLike, frames: SSEFrames, first: bytes) -> None:
+        self._run: AsyncRunLike | None = run
+        self._encode = frames.encode
+        self._first: bytes | None = first
+        self._parts: AsyncIterator[bytes] | None = None
+
+    def __aiter__(self) -> _RunFrames:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        parts = self._parts
+        return self._begin() if parts is None else parts.__anext__()
+
+    async def _begin(self) -> bytes:
+        run = self._run
+        if run is None:
+            raise StopAsyncIteration
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        self._parts = run.encoded(self._encode)
+        return await anext(self._parts)
+
+    async def aclose(self) -> None:
+        """Leave the run: it is cancelled if it has not ended."""
+        run, self._run = self._run, None
+        parts, self._parts = self._parts, None
+        if isinstance(parts, _Closable):
+            await parts.aclose()
+        elif run is not None and self._first is None:
             await run.cancel("disconnect")
+
+
+@runtime_checkable
+class _Closable(Protocol):
+    async def aclose(self) -> None: ...
 
 
 def _from_run(run: RunLike, frames: SSEFrames, first: bytes) -> Iterator[bytes]:
@@ -182,7 +223,7 @@ def _from_run(run: RunLike, frames: SSEFrames, first: bytes) -> Iterator[bytes]:
     try:
         for batch in run.batches():
             if data := frames.encode(batch):
-                yield data + END if frames.ended else data
+                yield data
     finally:
         if not frames.ended:
             run.cancel("disconnect")
@@ -201,7 +242,7 @@ async def _from_async(
         if isinstance(iterator, AsyncGenerator):
             await iterator.aclose()
     if frames.ended:
-        yield END  # not before: a handler's events are those of several runs
+        yield END
 
 
 def _from_sync(source: Iterable[Event], frames: SSEFrames, first: bytes) -> Iterator[bytes]:

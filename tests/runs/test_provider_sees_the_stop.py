@@ -230,7 +230,8 @@ async def test_a_silent_provider_sees_the_end_of_a_run_that_is_left(
     asked = await leave(run, Middle(work.answers))
     await assert_seen(quiet, asked, work.answers)
     await aeventually(lambda: run.outcome == "cancelled", "the run ends")
-    assert the_end(sink.events).reason == "user"
+    reason = "disconnect" if leave is by_closing_sse_bytes else "user"
+    assert the_end(sink.events).reason == reason
     assert the_end(sink.events).pending == ()
 
 
@@ -294,7 +295,8 @@ async def test_an_answer_that_is_read_to_its_end_is_whole_for_the_provider(make:
         work: Work = make(model_of(provider))
         read = [event async for event in astream(work.runnable, work.input)]
         assert the_end(read).type == "run.finished"
-        assert all(request.completed.is_set() for request in provider.requests)
+        for request in provider.requests:  # the client may have the last byte before it knows
+            assert await asyncio.to_thread(request.completed.wait, WAIT_S)
         assert not any(request.disconnected.is_set() for request in provider.requests)
 
 

@@ -18,6 +18,7 @@ from langchain_core.runnables import RunnableLambda, RunnableParallel
 
 from langchain_streamkit import Run, RunCancelled, StreamCallbackHandler, stream, with_sinks
 from langchain_streamkit.testing import RecordingSink, ScriptedModel, ToolCall, Turn
+from tests.runs import scenes
 from tests.runs.scenes import (
     QUESTION,
     Boom,
@@ -330,8 +331,13 @@ def test_break_out_of_stream_under_with_sinks_ends_its_stream() -> None:
     assert the_end(sink.events).type == "run.cancelled"
 
 
-def test_keyboard_interrupt_under_a_handler_ends_its_stream(work: Any) -> None:
-    runnable, value = work
+@pytest.mark.parametrize("make", ENDLESS.values(), ids=ENDLESS)
+def test_keyboard_interrupt_under_a_handler_ends_its_stream(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What only watches stops nothing: other branches speak to their end.
+    monkeypatch.setattr(scenes, "ENDLESS", 1_000)
+    runnable, value = make()
     sink = RecordingSink()
 
     handler = StreamCallbackHandler(sink)

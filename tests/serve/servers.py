@@ -15,7 +15,7 @@ from langchain_streamkit.events import TERMINAL_TYPES, Event
 from tests.wire.story import Story
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 WAIT_S = 10
 """No wait in these tests should come near this; it turns a hang into a failure."""
@@ -61,7 +61,7 @@ class HandRun:
         if self.error is not None:
             raise self.error
 
-    async def batches(self, *, tied: bool = False) -> AsyncIterator[list[Event]]:
+    async def batches(self) -> AsyncIterator[list[Event]]:
         self._begin()
         try:
             while True:
@@ -74,6 +74,17 @@ class HandRun:
                     return
         finally:
             self.ended.set()
+
+    async def encoded(self, encode: Callable[[Sequence[Event]], bytes]) -> AsyncIterator[bytes]:
+        ended = False
+        try:
+            async for batch in self.batches():
+                ended = batch[-1].type in TERMINAL_TYPES
+                if data := encode(batch):
+                    yield data
+        finally:
+            if not ended:
+                await self.cancel("disconnect")
 
     async def cancel(self, reason: str = "user") -> None:
         self.cancels.append(reason)

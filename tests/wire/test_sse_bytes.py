@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.events import TERMINAL_TYPES
 from langchain_streamkit.wire.sse import END, encode_event, sse_bytes
 from tests.wire.story import Story, short_run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from langchain_streamkit.events import Event
 
@@ -51,10 +52,20 @@ class FakeAsyncRun:
     async def started(self) -> None:
         pass
 
-    async def batches(self, *, tied: bool = False) -> AsyncIterator[list[Event]]:
+    async def batches(self) -> AsyncIterator[list[Event]]:
         self.opened = True
         for batch in self.made:
             yield batch
+
+    async def encoded(self, encode: Callable[[list[Event]], bytes]) -> AsyncIterator[bytes]:
+        ended = False
+        try:
+            async for batch in self.batches():
+                ended = batch[-1].type in TERMINAL_TYPES
+                yield encode(batch)
+        finally:
+            if not ended:
+                await self.cancel("disconnect")
 
     async def cancel(self, reason: str = "user") -> None:
         self.cancels.append(reason)

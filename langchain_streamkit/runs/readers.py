@@ -1,0 +1,134 @@
+"""The one reader of an async run: event by event, in batches, or encoded for a wire.
+
+Guarantees: nothing is lost when the await of the next item is cancelled; a reader that is dropped
+before the end cancels its run. Whoever waits here holds the reader.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from langchain_streamkit.runs.driver import AsyncDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from langchain_streamkit.events import CancelReason, Event
+    from langchain_streamkit.runs.direct import DirectReader, Encode
+
+
+class _Reader:
+    """What the readers have in common: whoever leaves one early, or drops it, cancels the run."""
+
+    __slots__ = ("__weakref__", "_driver", "_sequencer", "_stop")
+
+    def __init__(self, driver: AsyncDriver, reason: CancelReason = "user") -> None:
+        self._driver = driver
+        self._sequencer = driver.core.sequencer
+        self._stop = weakref.finalize(self, AsyncDriver.abandoned, driver, reason)
+
+    async def aclose(self) -> None:
+        """Leave the run: it is cancelled if it has not ended."""
+        self._stop()
+        await self._driver.finished(reading=False)
+
+
+class Batches(_Reader):
+    """All events that are ready, again and again."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> Batches:
+        return self
+
+    async def __anext__(self) -> list[Event]:
+        sequencer = self._sequencer
+        while True:
+            ended = sequencer.ended  # asked first: what ended in between is there to be taken
+            events = sequencer.take()
+            if events:
+                return events
+            if ended:
+                # The loop over a run ends when its sinks and on_end are done.
+                await self._driver.finished()
+                raise StopAsyncIteration
+            await self._driver.more()
+
+
+class Events:
+    """One event after the other."""
+
+    __slots__ = ("_batches", "_events")
+
+    def __init__(self, driver: AsyncDriver) -> None:
+        self._batches = Batches(driver)
+        self._events: list[Event] = []
+
+    def __aiter__(self) -> Events:
+        return self
+
+    async def __anext__(self) -> Event:
+        events = self._events
+        if not events:
+            events = await self._batches.__anext__()
+            events.reverse()
+            self._events = events
+        return events.pop()
+
+    async def aclose(self) -> None:
+        """Leave the run: it is cancelled if it has not ended."""
+        await self._batches.aclose()
+
+
+class Encoded(_Reader):
+    """What ``encode`` makes of each batch; an await that fails takes the run with it."""
+
+    __slots__ = ("_encode",)
+
+    def __init__(self, driver: AsyncDriver, encode: Encode) -> None:
+        super().__init__(driver, "disconnect")
+        self._encode = encode
+
+    def __aiter__(self) -> Encoded:
+        return self
+
+    async def __anext__(self) -> bytes:
+        sequencer, encode = self._sequencer, self._encode
+        try:
+            while True:
+                ended = sequencer.ended
+                events = sequencer.take()
+                if events:
+                    if data := encode(events):
+                        return data
+                elif ended:
+                    await self._driver.finished()
+                    raise StopAsyncIteration
+                else:
+                    await self._driver.more()
+        except StopAsyncIteration:
+            raise
+        except BaseException:
+            await self.aclose()
+            raise
+
+
+class Direct(_Reader):
+    """The same of a bare model, read in the reader's own task."""
+
+    __slots__ = ("_direct",)
+
+    def __init__(self, driver: AsyncDriver, direct: DirectReader) -> None:
+        super().__init__(driver, "disconnect")
+        self._direct = direct
+
+    def __aiter__(self) -> Direct:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._direct.read(self)
+
+    async def aclose(self) -> None:
+        """Leave the run: it is cancelled if it has not ended."""
+        await self._direct.aclose()
