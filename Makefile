@@ -10,6 +10,8 @@ CODE := $(wildcard langchain_streamkit tests benchmarks scripts)
 # What meets LangChain, LangGraph and the servers; the rest does not depend on their versions.
 FRAMEWORK_TESTS := tests/scenarios tests/runs tests/sources tests/sinks tests/wire tests/serve \
 	tests/testing --ignore tests/scenarios/test_random_graphs.py --ignore tests/runs/test_idle_reader.py
+# As many at once as there are cores: half of the tests wait for servers, browsers and clocks.
+PYTEST := -m pytest --numprocesses auto --dist worksteal
 PIP := -m pip install --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
@@ -33,7 +35,7 @@ types: $(VENV)/.dev-installed ## mypy and pyright, strict; tests by mypy alone
 	$(VENV)/bin/python -m pyright --pythonpath $(VENV)/bin/python langchain_streamkit benchmarks scripts
 
 pytest: $(VENV)/.dev-installed ## the tests, with branch coverage of the package
-	$(VENV)/bin/python -m pytest --cov --cov-report=term
+	$(VENV)/bin/python $(PYTEST) --cov --cov-report=term
 
 format: $(VENV)/.dev-installed ## let ruff repair and format what it can
 	$(VENV)/bin/python -m ruff check --fix-only .
@@ -47,7 +49,7 @@ bench: $(VENV)/.dev-installed ## the table of what watching a run costs
 
 # Old releases may use what newer Pythons and peers have since deprecated: not ours to repair.
 lowest: $(LOWEST)/.dev-installed ## the tests on the oldest versions that pyproject.toml allows
-	$(LOWEST)/bin/python -m pytest $(FRAMEWORK_TESTS) \
+	$(LOWEST)/bin/python $(PYTEST) $(FRAMEWORK_TESTS) \
 		-W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning
 
 clean: ## remove what the other targets made

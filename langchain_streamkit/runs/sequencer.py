@@ -11,26 +11,19 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.events import BaseEvent
-from langchain_streamkit.failures import LOGGER
-from langchain_streamkit.sources.lane import Lanes, TextLane
-from langchain_streamkit.sources.results import now_ms
-from langchain_streamkit.sources.signals import Note, Token
+from langchain_streamkit.runs.maker import EventMaker
+from langchain_streamkit.sources.lane import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
     from langchain_streamkit.events import Event
+    from langchain_streamkit.runs.maker import Keep, Queued, Transform
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.snapshot import RunSnapshot
+    from langchain_streamkit.sources.lane import TextLane
     from langchain_streamkit.sources.normaliser import Normaliser
-    from langchain_streamkit.sources.signals import AnySignal
-
-    Keep = Callable[[Event], bool]
-    Transform = Callable[[Event], Any]
-    Queued = AnySignal | TextLane
 
 _FOLD_AT = 512
 """Raw signals (up to 1 KB each) that may lie unread before they are folded into drafts."""
@@ -61,46 +54,48 @@ class Sequencer:
         lanes: Lanes | None = None,
     ) -> None:
         self.normaliser = normaliser
-        self.snapshot = snapshot
-        self._transform: Transform | None = None
         self.wake: Callable[[], None] | None = None
         """Set by a reader that waits; called, from any thread, when there may be something."""
-        self.closed = False
-        """The end is being made: what is pushed now comes too late."""
         self.ended = False
         """The terminal event can be read: nothing comes after it."""
+        self.lanes = lanes or Lanes(self.push)
+        """The short way of plain text, for callbacks."""
+        self.text_writer = snapshot.text_writer
+        """What shows further text of an open block in the snapshot."""
+        self.discarded = False
+        """Events were thrown away because nobody read."""
+        self._maker = EventMaker(normaliser, snapshot, self, keep, on_transform_error)
+        self._signals = self._maker.signals
         self._outlets = outlets
         self._eager = bool(outlets)
-        self._keep = keep
         self._max_unread = max_unread
         self._fold_at = min(_FOLD_AT, max_unread)
         self._on_overflow: Callable[[], None] | None = on_overflow
-        self._on_transform_error = on_transform_error
         self._lock = threading.Lock()
         self._owner: int | None = None
-        self._signals: deque[Queued] = deque()
-        self.lanes = lanes or Lanes(self.push)
-        """The short way of plain text, for callbacks."""
         self._ready: deque[Event] = deque()
         self._ready_structural = 0
-        self.discarded = False
-        """Events were thrown away because nobody read."""
         self._may_discard = False
 
     @property
     def transform(self) -> Transform | None:
         """What every event passes through before anyone sees it."""
-        return self._transform
+        return self._maker.transform
 
     @transform.setter
     def transform(self, transform: Transform) -> None:
-        self._transform = transform
+        self._maker.transform = transform
+
+    @property
+    def closed(self) -> bool:
+        """The end is being made, or is: what is pushed now comes too late."""
+        return self._maker.closed
 
     # ---- writing -----------------------------------------------------------------------------
 
     def push(self, signal: Queued) -> None:
         """Take a signal, from any thread; never waits for another one."""
-        if self.closed:
+        if self._maker.closed:
             self.normaliser.late += 1
             return
         signals = self._signals
@@ -119,10 +114,6 @@ class Sequencer:
         if pieces >= _LAGGING_STRIDE or (self._eager and not self._lagging()):
             self._work(seal=self._eager)
 
-    def text_writer(self, message_id: str, index: int) -> Callable[[str], object]:
-        """What shows further text of an open block in the snapshot."""
-        return self.snapshot.text_writer(message_id, index)
-
     def conclude(self, end: Callable[[Normaliser], None]) -> bool:
         """Let ``end`` put the terminal event, and seal it. False if the run ended before."""
         if self._owner == threading.get_ident():  # a sink's send ended the run it is fed from
@@ -135,10 +126,10 @@ class Sequencer:
                 self._owner = None
 
     def _conclude(self, end: Callable[[Normaliser], None]) -> bool:
-        if self.closed:
+        if self._maker.closed:
             return False
-        self._feed_all()
-        self.closed = True
+        self._fold()
+        self._maker.closed = True
         end(self.normaliser)
         self._seal()
         self.ended = True
@@ -155,7 +146,7 @@ class Sequencer:
                 if seal:
                     self._seal()
                 else:
-                    self._feed_all()
+                    self._fold()
             finally:
                 self._owner = None
                 self._lock.release()
@@ -168,32 +159,13 @@ class Sequencer:
         if wake is not None:
             wake()
 
-    def _feed_all(self) -> None:
-        signals, normaliser = self._signals, self.normaliser
-        while signals:
-            signal = signals.popleft()
-            if self.closed:  # pushed by another thread while the end was being made
-                normaliser.late += 1
-                continue
-            try:
-                if isinstance(signal, TextLane):
-                    self._feed_text(signal)
-                    continue
-                normaliser.feed(signal)
-                if type(signal) is Token:
-                    normaliser.open_lane(signal.run_id, self)
-            except Exception as exc:  # noqa: BLE001 -- the run goes on without this signal
-                where = type(signal).__name__
-                self._log(where, exc)
-                self.normaliser.diagnose(now_ms(), "internal", _internal_text(where, exc))
-        unread = self.normaliser.outbox.structural + self._ready_structural
-        if unread > self._max_unread:
-            self._too_many()
+    def _fold(self) -> None:
+        self._maker.fold()
+        self._check_unread()
 
-    def _feed_text(self, lane: TextLane) -> None:
-        ts = lane.ts
-        if text := lane.text():
-            self.normaliser.feed_text(lane, ts, text)
+    def _check_unread(self) -> None:
+        if self.normaliser.outbox.structural + self._ready_structural > self._max_unread:
+            self._too_many()
 
     def _too_many(self) -> None:
         if self.discarded or self._on_overflow is None:
@@ -206,73 +178,19 @@ class Sequencer:
 
     def report(self, where: str, error: Exception) -> None:
         """An error of ours in a callback, on any thread: a log line and a diagnostic."""
-        self._log(where, error)
-        text = _internal_text(where, error)
-        self.push(Note(now_ms(), self.normaliser.root, "internal", text))
-
-    def _log(self, where: str, error: Exception) -> None:
-        LOGGER.error(
-            "%s could not be turned into events in run %s",
-            where,
-            self.normaliser.run_id,
-            exc_info=error,
-            extra={"run_id": self.normaliser.run_id},
-        )
+        self.push(self._maker.report(where, error))
 
     def _seal(self) -> None:
         """Number what was pushed, give it to sinks, keep it for the reader."""
-        events = self._made()
+        events = self._maker.made()
         if not events:
             return
         if not self.discarded:
             self._ready.extend(events)
             self._ready_structural += sum([event.type not in _DELTAS for event in events])
+            self._check_unread()
         if self._eager:
             self._outlets.send(events)
-
-    def _made(self) -> list[Event]:
-        """All that was pushed or folded, as events. The lock must be held."""
-        signals, outbox = self._signals, self.normaliser.outbox
-        events: list[Event] = []
-        if not outbox.drafts and self._transform is None:
-            # The lanes at the head of the queue, whose events need nothing else.
-            while signals and type(lane := signals[0]) is TextLane:
-                signals.popleft()
-                ts = lane.ts
-                text = lane.text()
-                event = lane.event(text, ts)
-                if event is not None:
-                    events.append(event)
-                elif text and not lane.open:
-                    self.normaliser.feed_text(lane, ts, text)
-                    break
-        if signals or outbox.drafts:
-            self._feed_all()
-            self._number(events)
-        if self._keep is not None:
-            return [event for event in events if self._keep(event)]
-        return events
-
-    def _number(self, events: list[Event]) -> None:
-        transformed = self._transformed if self._transform is not None else None
-        feed = self.snapshot.feed
-        for event in self.normaliser.outbox.seal(transformed):
-            feed(event)
-            events.append(event)
-
-    def _transformed(self, event: Event) -> Any:
-        transform = self._transform
-        try:
-            changed: Any = event if transform is None else transform(event)
-            if changed is not None and not isinstance(changed, BaseEvent):
-                raise StreamUsageError(
-                    f"map()'s function returned a {type(changed).__name__}; return the event, a"
-                    " changed one, or None"
-                )
-        except Exception as exc:  # noqa: BLE001 -- what redaction fails on is withheld
-            self._on_transform_error(exc)
-            return self.normaliser.withheld(event, exc)
-        return changed
 
     # ---- reading -----------------------------------------------------------------------------
 
@@ -290,7 +208,7 @@ class Sequencer:
             return []  # whoever holds it is folding and will wake the reader
         try:
             # Another thread may have sealed in between.
-            return self._drained() if ready else self._made()
+            return self._drained() if ready else self._maker.made()
         finally:
             self._lock.release()
 
@@ -304,7 +222,7 @@ class Sequencer:
 
     def lane(self, run_id: UUID) -> TextLane | None:
         """The lane of a call, for a reader that is alone and makes the events itself; else None."""
-        alone = self._keep is None and self._transform is None and not self._eager
+        alone = self._maker.keep is None and self._maker.transform is None and not self._eager
         return self.lanes.find(run_id) if alone else None
 
     @property
@@ -358,7 +276,3 @@ class Sequencer:
 
     def _lagging(self) -> bool:
         return len(self._ready) > _LAG or self._outlets.lag > _LAG
-
-
-def _internal_text(where: str, error: Exception) -> str:
-    return f"{where} could not be shown ({type(error).__name__}); the log has the details"
