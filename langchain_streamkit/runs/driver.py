@@ -217,24 +217,27 @@ class AsyncDriver:
 
     def _wake(self) -> None:
         """Called by whoever pushes, from any thread, while someone waits."""
-        if get_ident() == self._thread:
-            self._release()
-            return
         self._sequencer.wake = None  # once for all that is pushed until the loop runs
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._release)
+        if get_ident() != self._thread:
+            loop = self._loop
+            if loop is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(self._release)
+            return
+        reading = self._reading
+        if reading is not None and not reading.done():
+            reading.set_result(None)
+        if self._waiters:
+            self._release()
 
     def _release(self) -> None:
         self._sequencer.wake = None
         reading, self._reading = self._reading, None
         if reading is not None and not reading.done():
             reading.set_result(None)
-        if self._waiters:
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _watch(self, task: asyncio.Task[Any] | None) -> None:
         """Stop the run when the task that reads it is over, unless another took the reader over."""

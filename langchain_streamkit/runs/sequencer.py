@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from langchain_streamkit.events import Event
-    from langchain_streamkit.runs.maker import Keep, Queued, Transform
+    from langchain_streamkit.runs.maker import Keep, Transform
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.snapshot import RunSnapshot
     from langchain_streamkit.sources.lane import TextLane
     from langchain_streamkit.sources.normaliser import Normaliser
+    from langchain_streamkit.sources.signals import AnySignal
 
 _FOLD_AT = 512
 """Raw signals (up to 1 KB each) that may lie unread before they are folded into drafts."""
@@ -93,7 +94,7 @@ class Sequencer:
 
     # ---- writing -----------------------------------------------------------------------------
 
-    def push(self, signal: Queued) -> None:
+    def push(self, signal: AnySignal) -> None:
         """Take a signal, from any thread; never waits for another one."""
         if self._maker.closed:
             self.normaliser.late += 1
@@ -109,7 +110,19 @@ class Sequencer:
         if wake is not None:
             wake()
 
-    def grown(self, pieces: int) -> None:
+    def tell(self, lane: TextLane) -> None:
+        """Take a lane in which text lies; as ``push``, but there is one a model call at most."""
+        if self._maker.closed:
+            self.normaliser.late += 1
+            return
+        self._signals.append(lane)
+        if self._eager and not self._lagging():
+            self._work(seal=True)
+        wake = self.wake
+        if wake is not None:
+            wake()
+
+    def tell_growth(self, pieces: int) -> None:
         """Text lies in a lane that nobody has taken out yet."""
         if pieces >= _LAGGING_STRIDE or (self._eager and not self._lagging()):
             self._work(seal=self._eager)

@@ -185,12 +185,13 @@ class TapHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         try:
-            message = getattr(chunk, "message", None)
-            if message is not None:
-                self.lanes.token(run_id, message.id, extract(message))
-            else:
+            try:
+                message = chunk.message  # type: ignore[union-attr]
+            except AttributeError:  # of a text model, which has none
                 text = token if isinstance(token, str) else str(getattr(chunk, "text", ""))
                 self.lanes.token(run_id, None, text)
+            else:
+                self.lanes.token(run_id, message.id, extract(message))
         except Exception as exc:  # noqa: BLE001 -- as in _guarded, without its cost per token
             self.router.report("on_llm_new_token", exc)
 

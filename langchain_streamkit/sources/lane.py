@@ -2,8 +2,8 @@
 
 Nine of ten chunks of a run are a piece of text for the text block that is open. What the long way
 (token, normaliser, assembler, draft, seal) would find out about each is found out once, when the
-lane is opened. Guarantees the same events as the long way, in the same order; ``Lanes.token`` and
-``TextLane.put`` may be called from any thread and never wait for another one.
+lane is opened. Guarantees the same events as the long way, in the same order; ``Lanes.token`` may
+be called from any thread, one at a time for each model call, and never waits for another one.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class LaneQueue(Protocol):
         """Where callbacks find the lane."""
         ...
 
-    def push(self, signal: TextLane, /) -> None:
+    def tell(self, lane: TextLane, /) -> None:
         """Take the lane as the signal that text lies in it."""
         ...
 
-    def grown(self, pieces: int) -> None:
+    def tell_growth(self, pieces: int, /) -> None:
         """Told at times how many pieces, of some 60 bytes each, lie in one lane unread."""
         ...
 
@@ -61,12 +61,13 @@ class TextLane:
         "_message_id",
         "_outbox",
         "_path",
-        "_pieces",
         "_queue",
-        "_queued",
         "_show",
         "_step_id",
+        "pieces",
+        "queued",
         "run_id",
+        "tell",
         "ts",
     )
 
@@ -90,43 +91,32 @@ class TextLane:
         self._index = block.index
         self._show: Callable[[str], object] | None = None
         self._queue = queue
-        self._pieces: deque[str] = deque()
-        self._queued = False
-
-    # ---- where the model is called -----------------------------------------------------------
-
-    def put(self, piece: str) -> None:
-        """Take a piece of text; one thread at a time."""
-        pieces = self._pieces
-        pieces.append(piece)
-        # `text` clears the flag before it takes the pieces: none is left behind untold.
-        if not self._queued:
-            self._queued = True
-            self.ts = int(time() * 1000)
-            self._queue.push(self)
-        elif not len(pieces) % _STRIDE:
-            self._queue.grown(len(pieces))
-
-    # ---- where the events are made -----------------------------------------------------------
+        self.tell = queue.tell
+        self.pieces: deque[str] = deque()
+        """What was put and not taken out yet."""
+        self.queued = False
+        """Whether the queue has been told of it."""
 
     @property
     def idle(self) -> bool:
         """Whether no text lies here, so that more may be put after what else was pushed."""
-        return not self._queued
+        return not self.queued
 
     def text(self) -> str:
         """Take out what was put, joined."""
-        self._queued = False
-        pieces = self._pieces
-        if not pieces:
-            return ""
-        text = pieces.popleft()
-        if pieces:
-            parts = [text]
-            while pieces:
-                parts.append(pieces.popleft())
-            text = "".join(parts)
-        return text
+        # The flag first: what is put from now on is told of anew, so that none is left behind.
+        self.queued = False
+        pieces = self.pieces
+        if len(pieces) == 1:
+            return pieces.popleft()
+        parts: list[str] = []
+        while pieces:
+            parts.append(pieces.popleft())
+        return "".join(parts)
+
+    def tell_growth(self, pieces: int) -> None:
+        """Tell the queue how much lies here."""
+        self._queue.tell_growth(pieces)
 
     def close(self) -> None:
         """The message has ended: what lies here still, or is put later, comes too late."""
@@ -205,7 +195,14 @@ class Lanes:
         if lane is not None and lane.run_id is run_id:
             if type(pieces) is str:
                 if pieces:
-                    lane.put(pieces)
+                    unread = lane.pieces
+                    unread.append(pieces)
+                    if not lane.queued:
+                        lane.queued = True
+                        lane.ts = int(time() * 1000)
+                        lane.tell(lane)
+                    elif not len(unread) % _STRIDE:
+                        lane.tell_growth(len(unread))
                 return
             # What is put after this must not join what lies there from before.
             self._lanes.pop(id(run_id), None)

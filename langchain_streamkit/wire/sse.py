@@ -101,14 +101,14 @@ class SSEFrames:
         ``end`` follows a batch that ends with a terminal event.
         """
         apply = self._apply
-        if len(events) == 1:
-            (event,) = events
-            shown = apply(event)
-            if type(shown) is TextDelta:  # nine of ten; its text, and no more of it, is clean
-                try:
-                    return b"id: %d\ndata: %b\n\n" % (event.seq, _encode_fast(shown))
-                except UnicodeEncodeError:
-                    return encode_event(shown)
+        if type(events[0]) is TextDelta and len(events) == 1:  # nine of ten
+            shown = apply(events[0])
+            if shown is None:
+                return b""
+            try:
+                return b"id: %d\ndata: %b\n\n" % (shown.seq, _encode_fast(shown))
+            except UnicodeEncodeError:
+                return encode_event(shown)
         self.ended = type(events[-1]) in _TERMINAL
         data = b"".join([encode_event(shown) for event in events if (shown := apply(event))])
         return data + self._end if self.ended else data

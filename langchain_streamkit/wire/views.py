@@ -77,10 +77,8 @@ class Projection:
     def apply(self, event: ev.Event) -> ev.Event | None:
         """Return the event as this view shows it, ``None`` when it does not."""
         if type(event) in _OF_A_MESSAGE:
-            if (
-                self._hidden
-                and (event.run_id, cast("ev.TextDelta", event).message_id) in self._hidden
-            ):
+            hidden = self._hidden
+            if hidden and (event.run_id, cast("ev.TextDelta", event).message_id) in hidden:
                 return None
             return event
         if self._everything:
