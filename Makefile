@@ -30,9 +30,9 @@ lint: $(VENV)/.dev-installed ## ruff, rules and format
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
 
-types: $(VENV)/.dev-installed ## mypy and pyright, strict; tests by mypy alone
+types: $(VENV)/.dev-installed ## mypy and pyright, strict
 	$(VENV)/bin/python -m mypy $(CODE)
-	$(VENV)/bin/python -m pyright --pythonpath $(VENV)/bin/python langchain_streamkit benchmarks scripts
+	$(VENV)/bin/python -m pyright --pythonpath $(VENV)/bin/python $(CODE)
 
 pytest: $(VENV)/.dev-installed ## the tests, with branch coverage of the package
 	$(VENV)/bin/python $(PYTEST) --cov --cov-report=term

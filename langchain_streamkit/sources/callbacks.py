@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from langchain_core.messages import BaseMessage
-    from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
+    from langchain_core.outputs import LLMResult
 
     from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.tap import RunTap
@@ -180,13 +180,13 @@ class TapHandler(BaseCallbackHandler):
         self,
         token: object,
         *,
-        chunk: GenerationChunk | ChatGenerationChunk | None = None,
+        chunk: Any = None,
         run_id: UUID,
         **kwargs: Any,
     ) -> None:
         try:
             try:
-                message = chunk.message  # type: ignore[union-attr]
+                message = chunk.message
             except AttributeError:  # of a text model, which has none
                 text = token if isinstance(token, str) else str(getattr(chunk, "text", ""))
                 self.lanes.token(run_id, None, text)

@@ -156,7 +156,7 @@ async def test_a_tool_error_that_the_tool_node_handles_is_no_end(route: Any) -> 
     [
         (answering(), "hi"),
         (PROMPT | answering() | StrOutputParser(), {"question": "?"}),
-        (RunnableLambda(lambda n: n + 1), 1),
+        (RunnableLambda(abs), -1),
         (RunnableParallel(a=answering(), b=answering()), "hi"),
         (one_node(answering()), QUESTION),
     ],

@@ -20,7 +20,14 @@ from langchain_streamkit import (
     stream,
     with_sinks,
 )
-from langchain_streamkit.events import Event, RunStarted, TextDelta
+from langchain_streamkit.events import (
+    Event,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    TextFinished,
+)
 from langchain_streamkit.testing import RecordingSink, ScriptedModel, Turn, assert_legal
 from tests.runs.scenes import (
     QUESTION,
@@ -43,7 +50,7 @@ from tests.runs.watching import WAIT_S, aeventually, the_end
 def secret_out(event: Event) -> Event:
     import msgspec
 
-    if event.type in ("text.delta", "text.finished"):
+    if isinstance(event, TextDelta | TextFinished):
         return msgspec.structs.replace(event, text=event.text.replace("you", "***"))
     return event
 
@@ -171,10 +178,10 @@ async def test_the_snapshot_knows_what_is_excluded() -> None:
 async def test_inputs_and_outputs_of_steps_are_told_only_when_captured() -> None:
     for capture, told in ((set(), False), ({"inputs", "outputs"}, True)):
         read = [e async for e in astream(one_node(answering()), QUESTION, capture=capture)]
-        steps = [e for e in read if e.type in ("step.started", "step.finished")]
+        steps = [e for e in read if isinstance(e, StepStarted | StepFinished)]
         assert steps
         for step in steps:
-            value = step.input if step.type == "step.started" else step.output
+            value = step.input if isinstance(step, StepStarted) else step.output
             assert (value is not None) is told
 
 
@@ -486,7 +493,7 @@ async def test_resume_answers_parallel_interrupts_by_id() -> None:
     await run.result()
     answers = {one.interrupt_id: one.payload.upper() for one in run.interrupts}
     result = await run.resume(answers).result()
-    said = {m.content for m in result["messages"] if isinstance(m, AIMessage)}
+    said = {m.text for m in result["messages"] if isinstance(m, AIMessage)}
     assert said == {"answered A", "answered B"}
 
 

@@ -57,7 +57,7 @@ def content_chunk(content: Any, **kwargs: Any) -> AIMessageChunk:
 
 def call_chunk(*calls: dict[str, Any]) -> AIMessageChunk:
     chunk = AIMessageChunk(content="")
-    chunk.tool_call_chunks = [
+    chunk.tool_call_chunks = [  # pyright: ignore[reportAttributeAccessIssue]
         {"index": None, "id": None, "name": None, "args": None, **call}  # type: ignore[typeddict-item]
         for call in calls
     ]

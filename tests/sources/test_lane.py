@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_streamkit.events import Event, ReasoningFinished, TextFinished
+from langchain_streamkit.events import Event, ReasoningFinished, TextFinished, ToolCallFinished
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.snapshot import RunSnapshot
@@ -82,7 +82,7 @@ def contents(events: list[Event]) -> list[Any]:
     return [
         (event.type, event.message_id, event.index, getattr(event, "text", None))
         for event in events
-        if event.type in {"text.finished", "reasoning.finished", "tool_call.finished"}
+        if isinstance(event, (TextFinished, ReasoningFinished, ToolCallFinished))
     ]
 
 
