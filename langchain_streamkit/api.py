@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.runs.async_run import AsyncRun
-from langchain_streamkit.runs.plan import Options, checked_on_end, plan_run, refuse_unknown
+from langchain_streamkit.runs.options import Options, checked_on_end, refuse_unknown
+from langchain_streamkit.runs.plan import plan_run
 from langchain_streamkit.runs.sync_run import Run
-from langchain_streamkit.sinks.base import as_sink
+from langchain_streamkit.sinks.base import as_sinks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -150,10 +151,3 @@ def _plan(
         call=call,
         options=options,
     )
-
-
-def as_sinks(sinks: Iterable[SinkLike] | SinkLike) -> list[Any]:
-    """One sink or several, as sinks. Raises StreamUsageError for what is none."""
-    if isinstance(sinks, (list, tuple, set, frozenset)):
-        return [as_sink(sink) for sink in cast("Iterable[SinkLike]", sinks)]
-    return [as_sink(cast("SinkLike", sinks))]

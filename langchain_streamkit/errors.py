@@ -8,7 +8,15 @@ class StreamError(Exception):
 
 
 class StreamUsageError(StreamError, TypeError):
-    """A call that cannot work as written: wrong object, wrong option, run consumed twice."""
+    """A call that cannot work as written: wrong object, wrong option, run consumed twice.
+
+    ``wire`` says it to whoever made the call over a wire, in that wire's words; None where it is
+    not their mistake.
+    """
+
+    def __init__(self, message: str, *, wire: str | None = None) -> None:
+        super().__init__(message)
+        self.wire = wire
 
 
 class AdaptError(StreamError):

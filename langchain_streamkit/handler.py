@@ -10,13 +10,13 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from langchain_streamkit.api import as_sinks
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.attached import AttachedRun
 from langchain_streamkit.runs.inbox import Inbox
+from langchain_streamkit.runs.options import Options, checked_on_end, refuse_unknown
 from langchain_streamkit.runs.outlets import Outlets
-from langchain_streamkit.runs.plan import Options, checked_on_end, refuse_unknown
+from langchain_streamkit.sinks.base import as_sinks
 from langchain_streamkit.sources.callbacks import TapHandler, context_parent
 from langchain_streamkit.sources.lane import Lanes
 from langchain_streamkit.sources.langgraph import handler_base
@@ -31,15 +31,25 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.signals import Token
     from langchain_streamkit.sources.tap import RunTap
 
-
+_OPTIONS = (
+    "on_end",
+    "include",
+    "exclude",
+    "capture",
+    "steps",
+    "streaming",
+    "show_subagents",
+    "max_unread",
+)
 _Handler = TypeVar("_Handler", bound="StreamCallbackHandler")
 
 
 class StreamCallbackHandler(TapHandler):
     """Watches every root run it is attached to, and gives their events to its sinks.
 
-    Without sinks the handler is itself iterable, ``for`` or ``async for``: iteration ends when all
-    runs seen so far have ended, and may be begun again for later ones. Data of
+    Without sinks the handler is itself iterable, ``for`` or ``async for``: iteration waits for the
+    first run, ends when all runs seen so far have ended, and may be begun again for later ones. (A
+    handler that was attached to nothing waits until it is closed.) Data of
     ``get_stream_writer()`` does not pass through callbacks: use ``astream`` or ``with_sinks`` for
     it. ``on_end`` is called with the ``RunSnapshot`` of each root.
 
@@ -77,7 +87,7 @@ class StreamCallbackHandler(TapHandler):
             show_subagents=show_subagents,
             max_unread=max_unread,
         )
-        refuse_unknown("StreamCallbackHandler", unknown, ("on_end", *Options._fields))
+        refuse_unknown("StreamCallbackHandler", unknown, _OPTIONS)
         options = options.checked()
         checked_on_end(on_end)
         self._inbox = Inbox(max_unread)

@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import get_config_list
 
-from langchain_streamkit.api import as_sinks
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.runs.plan import (
-    Options,
-    as_runnable,
-    checked_on_end,
-    plan_run,
-    refuse_unknown,
-)
+from langchain_streamkit.runs.options import Options, checked_on_end, refuse_unknown
+from langchain_streamkit.runs.plan import as_runnable, plan_run
 from langchain_streamkit.runs.watch import Watch
+from langchain_streamkit.sinks.base import as_sinks
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -34,6 +29,8 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.sinks.base import Sink, SinkLike
+
+_OPTIONS = ("on_end", "include", "exclude", "capture", "steps", "streaming", "show_subagents")
 
 
 def with_sinks(
@@ -58,7 +55,7 @@ def with_sinks(
     Raises StreamUsageError for what is no Runnable, no sink or an unknown option.
     """
     options = Options(include, exclude, capture, steps, streaming, show_subagents=show_subagents)
-    refuse_unknown("with_sinks", unknown, ("on_end", *Options._fields))
+    refuse_unknown("with_sinks", unknown, _OPTIONS)
     if not sinks and on_end is None:
         raise StreamUsageError("with_sinks() without a sink watches nothing; pass one, or on_end=")
     target, on_end = as_runnable(runnable), checked_on_end(on_end)

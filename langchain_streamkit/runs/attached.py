@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.options import Options
     from langchain_streamkit.runs.outlets import Outlets
-    from langchain_streamkit.runs.plan import Options
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.lane import Lanes
 
@@ -87,8 +87,10 @@ class AttachedRun:
         def end(normaliser: Normaliser) -> None:
             if error is None:
                 normaliser.finish(now_ms(), output)
-            elif outcome_of(error) == "cancelled":
+            elif (outcome := outcome_of(error)) == "cancelled":
                 normaliser.cancel(now_ms(), "user")
+            elif outcome is not None:
+                normaliser.leave(now_ms(), error)
             else:
                 info = normaliser.fail(now_ms(), error)
                 log_failure(error, info, normaliser.run_id, normaliser.thread_id)

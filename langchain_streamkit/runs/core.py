@@ -194,8 +194,10 @@ class RunCore:
             self._end_cancelled(self.stop_reason)
         elif error is None:
             self._end_well(result)
-        elif outcome_of(error) == "cancelled":
+        elif (outcome := outcome_of(error)) == "cancelled":
             self._end_cancelled("user")
+        elif outcome is not None:
+            self._end_left(error)
         else:
             self._end_failed(error)
 
@@ -205,6 +207,15 @@ class RunCore:
             if _is_interrupted(result):
                 normaliser.interrupted()
             normaliser.finish(now_ms(), result)
+
+        self._ended(self.sequencer.conclude(end))
+
+    def _end_left(self, error: BaseException) -> None:
+        """Inside another graph, the call was left on purpose: by an interrupt, or a hand-off."""
+
+        def end(normaliser: Normaliser) -> None:
+            self.error = error
+            normaliser.leave(now_ms(), error)
 
         self._ended(self.sequencer.conclude(end))
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from langchain_core.utils.uuid import uuid7
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.runs.options import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from langchain_streamkit.events import Event, InterruptInfo, Usage
     from langchain_streamkit.runs.core import RunCore
@@ -17,11 +19,16 @@ if TYPE_CHECKING:
     from langchain_streamkit.snapshot import RunSnapshot
 
 
+_RESUMED_FOR_GOOD: Final = frozenset({"running", "finished", "interrupted"})
+"""Outcomes of a resumed run after which its answers cannot be given again."""
+
+
 class RunHandle:
     """Base of the two kinds of run."""
 
     def __init__(self, core: RunCore) -> None:
         self._core = core
+        self._resumed: RunHandle | None = None
 
     @property
     def run_id(self) -> str:
@@ -81,7 +88,18 @@ class RunHandle:
             raise StreamUsageError(
                 f"run {self.run_id} is {self.outcome}, not interrupted: there is nothing to resume"
             )
+        if self._resumed is not None and self._resumed.outcome in _RESUMED_FOR_GOOD:
+            raise StreamUsageError(
+                f"run {self.run_id} was resumed already, by run {self._resumed.run_id}, which is"
+                f" {self._resumed.outcome}: its interrupts are not pending any more"
+            )
         known = {one.interrupt_id for one in self.interrupts}
+        if not isinstance(cast("object", answers), Mapping):
+            asked = min(known, default="interrupt_id")
+            raise StreamUsageError(
+                f"the answers to an interrupted run are a dict by interrupt id, not"
+                f" {name_of(answers)}; write {{{asked!r}: {answers!r}}}"
+            )
         unknown = set(answers) - known
         breakpoint_only = not known and not answers
         if unknown or not (answers or breakpoint_only):

@@ -7,7 +7,8 @@ are kept; every mistake that can be seen here raises ``StreamUsageError`` saying
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 from uuid import UUID
 
@@ -18,81 +19,18 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.utils.uuid import uuid7
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.runs.filters import as_filter
+from langchain_streamkit.runs.options import CONFIG_KEYS, OWN_OPTIONS, name_of
 from langchain_streamkit.sources.langgraph import langgraph_loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
     from langchain_core.callbacks import BaseCallbackHandler
     from langchain_core.runnables import RunnableConfig
 
-    from langchain_streamkit.events import Event
+    from langchain_streamkit.runs.options import Options
 
 Route: TypeAlias = Literal["items", "invoke", "astream"]
 """``items``: a bare model by its own chunks, the cheapest; ``invoke``: callbacks under ``ainvoke``;
 ``astream``: where ``invoke`` would not stream (old text models) or output chunks are asked for."""
-
-CAPTURES = frozenset({"inputs", "outputs", "state", "checkpoints"})
-_OWN_CALL_OPTIONS = {
-    "stream_mode": "the events carry what the modes would give; use capture={'state'} for state",
-    "subgraphs": "subgraphs are always in the stream, see event.path",
-    "version": "the events have one version, see run.started.v",
-    "config": "pass it as the third argument, config=",
-    "context": "pass it as context=",
-}
-_CONFIG_KEYS = frozenset(
-    {
-        "tags",
-        "metadata",
-        "callbacks",
-        "run_name",
-        "max_concurrency",
-        "recursion_limit",
-        "configurable",
-        "run_id",
-    }
-)
-
-
-class Options(NamedTuple):
-    """How a run is watched; see ``astream`` for their meaning."""
-
-    include: Iterable[Any] | None = None
-    exclude: Iterable[Any] | None = None
-    capture: Collection[str] = ()
-    steps: str = "graph"
-    streaming: bool = True
-    output_deltas: bool = False
-    show_subagents: bool = False
-    on_sink_error: str = "continue"
-    max_unread: int = 10_000
-
-    def checked(self) -> Options:
-        """Return the options, or raise StreamUsageError for a value that means nothing."""
-        for option in ("include", "exclude", "capture"):
-            value = getattr(self, option)
-            if value is not None and not isinstance(value, Iterable):
-                raise StreamUsageError(f"{option}={value!r} is no list of names")
-        as_filter(self.include, self.exclude)
-        if isinstance(self.capture, str):
-            raise StreamUsageError(
-                f"capture={self.capture!r} is a string; write capture={{{self.capture!r}}}"
-            )
-        _one_of("capture", self.capture, CAPTURES)
-        _one_of("steps", [self.steps], {"graph", "all"})
-        _one_of("on_sink_error", [self.on_sink_error], {"continue", "raise"})
-        room = cast("Any", self.max_unread)
-        if isinstance(room, bool) or not isinstance(room, int):
-            raise StreamUsageError(f"max_unread={room!r} is not a number of events")
-        if room < 1:
-            raise StreamUsageError(f"max_unread={room} leaves no room; write 1 or more")
-        return self._replace(capture=frozenset(self.capture))
-
-    @property
-    def keep(self) -> Callable[[Event], bool] | None:
-        """The filter of ``include`` and ``exclude``, None when everything is wanted."""
-        return as_filter(self.include, self.exclude)
 
 
 class Plan(NamedTuple):
@@ -156,7 +94,7 @@ def plan_run(
     if context is not None:
         if not is_graph:
             raise StreamUsageError(
-                f"context= is for graphs, {_name_of(runnable)} is none; put the value in the input"
+                f"context= is for graphs, {name_of(runnable)} is none; put the value in the input"
                 " or in config={'configurable': {...}}"
             )
         kwargs["context"] = context
@@ -179,24 +117,20 @@ def plan_run(
     )
 
 
-def checked_on_end(on_end: Any) -> Any:
-    """``on_end`` if it can be called; else StreamUsageError."""
-    if on_end is not None and not callable(on_end):
-        raise StreamUsageError(
-            f"on_end is a {_name_of(on_end)}; pass a function of one RunSnapshot, plain or async"
-        )
-    return on_end
-
-
 def as_runnable(value: object) -> Runnable[Any, Any]:
     """``value`` itself if it is a Runnable; else StreamUsageError with what to write instead."""
     if isinstance(value, Runnable):
         return cast("Runnable[Any, Any]", value)  # type: ignore[redundant-cast]
-    shown = _name_of(value)
+    shown = name_of(value)
     if hasattr(value, "compile") and hasattr(value, "add_node"):
         advice = "an uncompiled graph; pass graph.compile()"
     elif hasattr(value, "__aiter__") or hasattr(value, "__next__"):
         advice = "a stream that is already running; pass the runnable it comes from"
+    elif inspect.isclass(value):
+        advice = f"a class; pass an instance of it: {shown}(...)"
+    elif inspect.ismethod(value) and isinstance(value.__self__, Runnable):
+        owner = name_of(cast("Any", value).__self__)
+        advice = f"a method of {owner}; pass the {owner} itself"
     elif callable(value):
         advice = "a plain function; pass RunnableLambda(function)"
     else:
@@ -246,23 +180,23 @@ def _has_text_model(runnable: Runnable[Any, Any]) -> bool:
 def _config(config: object, thread_id: str | None) -> RunnableConfig:
     if config is not None and not isinstance(config, Mapping):
         raise StreamUsageError(
-            f"config is a {_name_of(config)}, not a dict; "
+            f"config is a {name_of(config)}, not a dict; "
             "write config={'configurable': {...}, 'callbacks': [...]}"
         )
     given = dict(cast("Mapping[str, Any]", config or {}))
-    for key in given.keys() - _CONFIG_KEYS:
-        close = difflib.get_close_matches(key, _CONFIG_KEYS, n=1)
+    for key in given.keys() - CONFIG_KEYS:
+        close = difflib.get_close_matches(key, CONFIG_KEYS, n=1)
         if close:
             raise StreamUsageError(f"config has no key {key!r}; did you mean {close[0]!r}?")
     callbacks = given.get("callbacks")
     if callbacks is not None and not isinstance(callbacks, list | tuple | BaseCallbackManager):
         raise StreamUsageError(
-            f"config['callbacks'] is a {_name_of(callbacks)}; write a list: [handler]"
+            f"config['callbacks'] is a {name_of(callbacks)}; write a list: [handler]"
         )
     found: object = given.get("configurable") or {}
     if not isinstance(found, Mapping):
         raise StreamUsageError(
-            f"config['configurable'] is a {_name_of(found)}, not a dict; "
+            f"config['configurable'] is a {name_of(found)}, not a dict; "
             "write {'configurable': {'thread_id': '1'}}"
         )
     configurable = cast("Mapping[str, Any]", found)
@@ -295,13 +229,13 @@ def _call_options(call: object) -> dict[str, Any]:
         return {}
     if not isinstance(call, Mapping):
         raise StreamUsageError(
-            f"call is a {_name_of(call)}; write call={{'stop': [...]}}: keyword arguments for the"
+            f"call is a {name_of(call)}; write call={{'stop': [...]}}: keyword arguments for the"
             " runnable itself"
         )
     options = dict(cast("Mapping[str, Any]", call))
     for key in options:
-        if key in _OWN_CALL_OPTIONS:
-            raise StreamUsageError(f"call={{{key!r}: ...}} is refused: {_OWN_CALL_OPTIONS[key]}")
+        if key in OWN_OPTIONS:
+            raise StreamUsageError(f"call={{{key!r}: ...}} is refused: {OWN_OPTIONS[key]}")
     return options
 
 
@@ -309,7 +243,9 @@ def _check_graph_call(graph: Any, value: object, config: RunnableConfig) -> None
     if isinstance(value, str) and _wants_dict(graph):
         raise StreamUsageError(
             f"a graph's input is its state, not a str; write"
-            f' {{"messages": [("user", {value[:40]!r})]}}'
+            f' {{"messages": [("user", {value[:40]!r})]}}',
+            wire='"input" has to be an object, such as'
+            ' {"messages": [{"role": "user", "content": "..."}]}',
         )
     checkpointer = graph.checkpointer
     known = {*config.get("configurable", {}), *config}
@@ -317,7 +253,8 @@ def _check_graph_call(graph: Any, value: object, config: RunnableConfig) -> None
         return
     raise StreamUsageError(
         f"{graph.get_name()} has a checkpointer, so it needs to know which conversation this is;"
-        " write thread_id='...'"
+        " write thread_id='...'",
+        wire='"thread_id" is missing: a string that names the conversation',
     )
 
 
@@ -326,24 +263,3 @@ def _wants_dict(graph: Any) -> bool:
     builder = getattr(graph, "builder", None)
     channels = getattr(builder, "channels", None)
     return channels is not None and "__root__" not in channels
-
-
-def _one_of(option: str, values: Iterable[Any], known: Collection[str]) -> None:
-    for value in values:
-        if value not in known:
-            names = ", ".join(repr(name) for name in sorted(known))
-            raise StreamUsageError(f"{option}: {value!r} is not known; it takes {names}")
-
-
-def _name_of(value: object) -> str:
-    return value.__name__ if isinstance(value, type) else type(value).__name__
-
-
-def refuse_unknown(function: str, unknown: Mapping[str, object], known: Iterable[str]) -> None:
-    """Raise StreamUsageError for options ``function`` does not have, with the nearest one."""
-    for name in unknown:
-        if name in _OWN_CALL_OPTIONS:
-            raise StreamUsageError(f"{function}() has no {name}=: {_OWN_CALL_OPTIONS[name]}")
-        close = difflib.get_close_matches(name, list(known), n=1)
-        hint = f"did you mean {close[0]}=?" if close else f"it takes {', '.join(known)}"
-        raise StreamUsageError(f"{function}() has no option {name}=; {hint}")

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import RunCore
 from langchain_streamkit.runs.handle import RunHandle
+from langchain_streamkit.runs.options import checked_on_end
 from langchain_streamkit.runs.worker import Worker
+from langchain_streamkit.sinks.base import as_sinks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from langchain_streamkit.events import CancelReason, Event
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.plan import Plan
-    from langchain_streamkit.sinks.base import Sink
+    from langchain_streamkit.sinks.base import Sink, SinkLike
     from langchain_streamkit.snapshot import RunSnapshot
 
 Output = TypeVar("Output")
@@ -35,6 +37,7 @@ class Run(RunHandle, Generic[Output]):
 
     def __init__(self, plan: Plan, sinks: Sequence[Sink], on_end: OnEnd | None) -> None:
         super().__init__(RunCore(plan, sinks, on_end))
+        self._on_end = on_end
         self._core.outlets.refuse_async()
         if on_end is not None and inspect.iscoroutinefunction(on_end):
             raise StreamUsageError(
@@ -116,15 +119,27 @@ class Run(RunHandle, Generic[Output]):
     ) -> None:
         self.close()
 
-    def resume(self, answers: Mapping[str, Any], *, sinks: Sequence[Any] = ()) -> Run[Output]:
+    def resume(
+        self,
+        answers: Mapping[str, Any],
+        *,
+        sinks: Iterable[SinkLike] | SinkLike = (),
+        on_end: OnEnd | None = None,
+    ) -> Run[Output]:
         """The run that goes on where this one was interrupted, with an answer by interrupt id.
 
-        Raises StreamUsageError when this run is not interrupted or an id is not pending.
-        """
-        from langchain_streamkit.sinks.base import as_sink
+        ``on_end`` is this run's, if no other is given. The sinks of this run were closed with it:
+        give new ones. Where this object is gone, as on a server, call ``stream`` with
+        ``Command(resume={interrupt_id: answer})`` as the input, and the same ``thread_id``.
 
+        Raises StreamUsageError when this run is not interrupted, was resumed already, or an id is
+        not pending.
+        """
         plan = self._resume_plan(answers)
-        return Run(plan, [as_sink(sink) for sink in sinks], None)
+        on_end = checked_on_end(on_end) or self._on_end
+        run: Run[Output] = Run(plan, as_sinks(sinks), on_end)
+        self._resumed = run
+        return run
 
     def map(self, function: Callable[[Event], Event | None]) -> Run[Output]:
         """Pass every event through ``function`` before anyone sees it; see ``AsyncRun.map``."""

@@ -84,9 +84,9 @@ class SSEResponse(Response):
     ) -> None:
         if as_async_run(run) is None:
             raise StreamUsageError(
-                f"SSEResponse takes the run that astream() returns, not {type(run).__name__}; for "
-                "another iterable of events write StreamingResponse(sse_bytes(events), "
-                "media_type='text/event-stream')"
+                f"SSEResponse takes the run that astream() returns, not {type(run).__name__}; "
+                "write SSEResponse(astream(runnable, input)), or, for another iterable of events, "
+                "StreamingResponse(sse_bytes(events), media_type='text/event-stream')"
             )
         if protocol not in get_args(WireProtocol):
             raise StreamUsageError(f"protocol={protocol!r} is not known; write 'native'")

@@ -20,7 +20,7 @@ from langchain_streamkit.errors import StreamError, StreamUsageError
 from langchain_streamkit.events import TERMINAL_TYPES
 from langchain_streamkit.serve.line import Line, end_run, require_positive
 from langchain_streamkit.wire.views import Projection, View
-from langchain_streamkit.wire.ws import PING, Cancel, RefusalCode, Refused, Start, pack, parse
+from langchain_streamkit.wire.ws import PING, Cancel, Refused, Start, pack, parse
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -215,14 +215,8 @@ class WebSocketSession:
                 refused = Refused("cancelled", "cancelled before it began", asked.id)
             else:
                 await self._send_events(asked.id, run, live, line)
-        except StreamUsageError as exc:  # says what was wrong with the call, and nothing else
-            refused = Refused("start_failed", str(exc), asked.id)
-        except Exception:
-            error_id = uuid4().hex
-            said = "the run failed to be sent" if live.began else "the run could not be started"
-            logger.exception("%s (error_id=%s)", said, error_id)
-            code: RefusalCode = "internal" if live.began else "start_failed"
-            refused = Refused(code, said, asked.id, error_id)
+        except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
+            refused = _refusal(asked, live, exc)
             if live.run is not None:
                 await end_run(live.run, "disconnect")
         finally:
@@ -289,3 +283,13 @@ def _astream(runnable: Any, input: Any, config: Any, /, *, thread_id: str | None
     from langchain_streamkit.api import astream
 
     return astream(runnable, input, config, thread_id=thread_id)
+
+
+def _refusal(asked: Start, live: _Live, error: Exception) -> Refused:
+    """What the client is told of an error of ours or its own; the rest goes to the log."""
+    if isinstance(error, StreamUsageError) and error.wire is not None:
+        return Refused("start_failed", error.wire, asked.id)
+    error_id = uuid4().hex
+    said = "the run failed to be sent" if live.began else "the run could not be started"
+    logger.error("%s (error_id=%s)", said, error_id, exc_info=error)
+    return Refused("internal" if live.began else "start_failed", said, asked.id, error_id)

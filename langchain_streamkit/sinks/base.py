@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import os
 import queue
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeAlias, cast
 
 from langchain_streamkit.errors import StreamUsageError
@@ -68,6 +68,8 @@ def as_sink(target: SinkLike) -> Sink:
     from langchain_streamkit.sinks.queue import QueueSink
 
     given = cast("object", target)
+    if given is None:
+        raise StreamUsageError(f"None is not a sink; leave it out, or {_EXPECTED}")
     if isinstance(given, (str, os.PathLike)):
         return JSONLSink(cast("str | os.PathLike[str]", given))
     if isinstance(given, (asyncio.Queue, queue.Queue, queue.SimpleQueue)):
@@ -95,3 +97,10 @@ def as_sink(target: SinkLike) -> Sink:
             "ConsoleSink(file) for text to read"
         )
     raise StreamUsageError(f"{name} is not a sink; {_EXPECTED}")
+
+
+def as_sinks(sinks: Iterable[SinkLike] | SinkLike) -> list[Sink]:
+    """One sink or several, as sinks. Raises ``StreamUsageError`` for what is none."""
+    if isinstance(sinks, (list, tuple, set, frozenset)):
+        return [as_sink(sink) for sink in cast("Iterable[SinkLike]", sinks)]
+    return [as_sink(cast("SinkLike", sinks))]

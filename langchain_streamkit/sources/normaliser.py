@@ -32,6 +32,7 @@ from langchain_streamkit.sources.reports import Reports
 from langchain_streamkit.sources.steps import Steps, handled_tool_error
 from langchain_streamkit.sources.tools import ToolRuns
 from langchain_streamkit.sources.tree import post_order
+from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -175,6 +176,15 @@ class Normaliser:
             RunFinished,
             {"output": output, "pending_tool_calls": calls, "usage": usage, "timing": timing},
         )
+
+    def leave(self, ts: int, error: BaseException) -> None:
+        """End of a run that is a part of another graph, and was left by what is no failure.
+
+        An interrupt pauses it; a hand-off ends it well, with the command as its output.
+        """
+        self.outbox.now = ts
+        paused = self._reports.left(error)
+        self.finish(ts, None if paused or not error.args else to_plain(error.args[0]))
 
     def fail(self, ts: int, error: BaseException) -> ErrorInfo:
         """End with ``run.failed``; everything open fell with it."""

@@ -18,7 +18,7 @@ from langchain_streamkit.events import (
     StateSnapshot,
     StateUpdate,
 )
-from langchain_streamkit.sources.control_flow import interrupts_of
+from langchain_streamkit.sources.control_flow import interrupts_of, outcome_of
 
 if TYPE_CHECKING:
     from langchain_streamkit.sources import signals as sig
@@ -47,14 +47,18 @@ class Reports:
             if node.kind == "tool":
                 self._tool_of_interrupt.setdefault(one.id, node.cause or "")
             elif node.kind == "node" and one.id not in self.interrupts:
-                info = InterruptInfo(
-                    interrupt_id=one.id,
-                    payload=one.value,
-                    namespace=node.graph_namespace(),
-                    tool_call_id=self._tool_of_interrupt.get(one.id, node.cause),
-                    response_schema=getattr(one, "response_schema", None),
-                )
-                self._request(node, info)
+                tool_call_id = self._tool_of_interrupt.get(one.id, node.cause)
+                self._request(node, _interrupt_info(one, node, tool_call_id))
+
+    def left(self, error: BaseException) -> bool:
+        """The root was left by ``error``; returns whether that pauses it."""
+        if outcome_of(error) != "suspended":
+            return False
+        self.interrupted = True
+        for one in interrupts_of(error):
+            if one.id not in self.interrupts:
+                self._request(self._steps.root, _interrupt_info(one, self._steps.root))
+        return True
 
     def seen(self, signal: sig.InterruptSeen) -> None:
         """LangGraph reports a pending interrupt: one that no node raised in this run is from
@@ -138,3 +142,13 @@ class Reports:
 
     def _add(self, cls: type[Any], at: RunNode, /, **fields: Any) -> None:
         self._outbox.add(cls, {"path": at.path, "step_id": at.step_id, **fields})
+
+
+def _interrupt_info(one: Any, node: RunNode, tool_call_id: str | None = None) -> InterruptInfo:
+    return InterruptInfo(
+        interrupt_id=one.id,
+        payload=one.value,
+        namespace=node.graph_namespace(),
+        tool_call_id=tool_call_id,
+        response_schema=getattr(one, "response_schema", None),
+    )

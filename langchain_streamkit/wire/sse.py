@@ -19,12 +19,12 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from typing import TYPE_CHECKING, Protocol, cast, overload, runtime_checkable
+from typing import TYPE_CHECKING, NoReturn, Protocol, cast, overload, runtime_checkable
 
 import msgspec
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.events import EVENT_CLASSES, TERMINAL_TYPES, TextDelta
+from langchain_streamkit.events import EVENT_CLASSES, TERMINAL_TYPES, BaseEvent, TextDelta
 from langchain_streamkit.wire.source import as_async_run, as_sync_run
 from langchain_streamkit.wire.views import Projection, View
 
@@ -167,7 +167,8 @@ def sse_bytes(
     frames = SSEFrames(view, metadata=metadata)
     if isinstance(events, AsyncIterable):
         return _from_async(events, frames, first)
-    if not isinstance(cast("object", events), Iterable):
+    # A Pydantic model is iterable, over its fields; a runnable is one.
+    if not isinstance(cast("object", events), Iterable) or hasattr(events, "invoke"):
         raise StreamUsageError(
             f"sse_bytes takes a run or an iterable of events, not {type(events).__name__}; write "
             "sse_bytes(astream(runnable, input))"
@@ -192,6 +193,12 @@ class _RunFrames:
     def __anext__(self) -> Awaitable[bytes]:
         parts = self._parts
         return self._begin() if parts is None else parts.__anext__()
+
+    def __iter__(self) -> NoReturn:
+        raise StreamUsageError(
+            "these are the bytes of an async run; for a plain loop (Flask, WSGI) write"
+            " sse_bytes(stream(runnable, input)), with stream() in place of astream()"
+        )
 
     async def _begin(self) -> bytes:
         run = self._run
@@ -236,6 +243,7 @@ async def _from_async(
     iterator = aiter(source)
     try:
         async for event in iterator:
+            _require_event(event)
             if data := frames.encode((event,)):
                 yield data
     finally:
@@ -250,6 +258,7 @@ def _from_sync(source: Iterable[Event], frames: SSEFrames, first: bytes) -> Iter
     iterator = iter(source)
     try:
         for event in iterator:
+            _require_event(event)
             if data := frames.encode((event,)):
                 yield data
     finally:
@@ -257,3 +266,11 @@ def _from_sync(source: Iterable[Event], frames: SSEFrames, first: bytes) -> Iter
             iterator.close()
     if frames.ended:
         yield END
+
+
+def _require_event(item: object) -> None:
+    if not isinstance(item, BaseEvent):
+        raise StreamUsageError(
+            f"sse_bytes takes events, and got a {type(item).__name__}; write"
+            " sse_bytes(astream(runnable, input)), not the runnable's own stream"
+        )

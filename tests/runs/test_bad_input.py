@@ -21,7 +21,7 @@ from langchain_streamkit import (
     stream,
     with_sinks,
 )
-from langchain_streamkit.testing import RecordingSink
+from langchain_streamkit.testing import RecordingSink, ScriptedModel
 from tests.runs.scenes import QUESTION, State, answering, one_node, pausing
 from tests.runs.watching import the_end
 
@@ -115,12 +115,45 @@ def test_what_is_no_sink_is_refused_with_what_to_write(call: Any, sink: Any) -> 
         ("sink", "sinks="),
         ("threadid", "thread_id="),
         ("stream_mode", "capture="),
-        ("timeout", "it takes|did you mean"),
+        ("timeout", "asyncio.timeout"),
+        ("callbacks", "config="),
+        ("tags", "config="),
+        ("recursion_limit", "config="),
+        ("stop", "call="),
+        ("durability", "call="),
+        ("interrupt_before", "call="),
+        ("view", "SSEResponse"),
     ],
 )
 def test_an_unknown_option_is_refused_with_the_nearest(call: Any, option: str, hint: str) -> None:
     with pytest.raises(StreamUsageError, match=hint):
         call(answering(), "hi", **{option: 1})
+
+
+@pytest.mark.parametrize("option", ["output_deltas", "on_sink_error", "thread_id", "sinks"])
+def test_an_option_of_astream_alone_is_not_offered_elsewhere(option: str) -> None:
+    given: dict[str, Any] = {option: 1}
+    for make in (
+        lambda: StreamCallbackHandler(print, **given),
+        lambda: with_sinks(answering(), print, **given),
+    ):
+        with pytest.raises(StreamUsageError) as caught:
+            make()
+        assert option not in str(caught.value).split(";")[1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        (ScriptedModel, r"is a class; pass an instance of it: ScriptedModel\(...\)"),
+        (answering().ainvoke, "is a method of ScriptedModel; pass the ScriptedModel itself"),
+    ],
+)
+def test_what_is_nearly_a_runnable_is_refused_with_what_to_pass(
+    call: Any, wrong: Any, advice: str
+) -> None:
+    with pytest.raises(StreamUsageError, match=advice):
+        call(wrong, "hi")
 
 
 def test_an_unknown_option_of_a_handler_or_with_sinks_is_refused() -> None:

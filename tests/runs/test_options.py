@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -529,9 +531,49 @@ async def test_resume_without_an_answer_is_refused() -> None:
 async def test_resume_with_what_is_no_mapping_is_refused() -> None:
     run = astream(pausing(), QUESTION, thread_id="1")
     await run.result()
-    wrong: Any = "yes"
-    with pytest.raises(StreamUsageError, match="interrupt_id"):
-        run.resume(wrong)
+    (pending,) = run.interrupts
+    for wrong in ("yes", None, ["yes"]):
+        given: Any = wrong
+        with pytest.raises(
+            StreamUsageError, match=re.escape(f"{{{pending.interrupt_id!r}: {wrong!r}}}")
+        ):
+            run.resume(given)
+
+
+async def test_resume_of_a_run_that_was_resumed_is_refused() -> None:
+    run = astream(pausing(), QUESTION, thread_id="1")
+    await run.result()
+    answers = {run.interrupts[0].interrupt_id: "yes"}
+    unread = run.resume(answers)  # never started, so it has answered nothing
+    again = run.resume(answers)
+    await again.result()
+    with pytest.raises(StreamUsageError, match=f"resumed already, by run {again.run_id}"):
+        run.resume(answers)
+    assert "not started" in repr(unread)
+
+
+def test_resume_takes_one_sink_or_several_as_the_run_did(tmp_path: Path) -> None:
+    run = stream(pausing(), QUESTION, thread_id="1")
+    run.result()
+    answers = {run.interrupts[0].interrupt_id: "yes"}
+    run.resume(answers, sinks=str(tmp_path / "again.jsonl")).result()
+    assert [path.name for path in tmp_path.iterdir()] == ["again.jsonl"]
+
+
+async def test_the_resumed_run_calls_the_same_on_end_unless_another_is_given() -> None:
+    ends: list[str] = []
+    run = astream(pausing(), QUESTION, thread_id="1", on_end=lambda end: ends.append(end.outcome))
+    await run.result()
+    answers = {run.interrupts[0].interrupt_id: "yes"}
+    await run.resume(answers).result()
+    assert ends == ["interrupted", "finished"]
+
+    others: list[str] = []
+    run = astream(pausing(), QUESTION, thread_id="1", on_end=lambda end: ends.append(end.outcome))
+    await run.result()
+    answers = {run.interrupts[0].interrupt_id: "yes"}
+    await run.resume(answers, on_end=lambda end: others.append(end.outcome)).result()
+    assert (ends[2:], others) == (["interrupted"], ["finished"])
 
 
 async def test_resume_of_a_run_that_is_not_interrupted_is_refused() -> None:

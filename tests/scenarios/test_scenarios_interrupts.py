@@ -8,15 +8,22 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
-from langgraph.types import interrupt
+from langgraph.types import Command, interrupt
 
-from langchain_streamkit import StreamUsageError, astream, stream
+from langchain_streamkit import (
+    StreamCallbackHandler,
+    StreamUsageError,
+    astream,
+    stream,
+    with_sinks,
+)
 from langchain_streamkit import events as ev
-from langchain_streamkit.testing import ToolCall
+from langchain_streamkit.testing import RecordingSink, ToolCall, assert_legal
 from tests.scenarios.story import story
 from tests.scenarios.told import HI, add, calls, graph, lines, node_of, says, told, told_by_handler
 
@@ -396,3 +403,77 @@ async def test_the_result_of_an_interrupted_run_is_what_ainvoke_returns() -> Non
     assert [one.value for one in watched["__interrupt__"]] == ["sure?"]
     assert [one.value for one in plain["__interrupt__"]] == ["sure?"]
     assert list(watched) == list(plain)
+
+
+# ---- a run that is a part of another graph ------------------------------------------------------
+
+
+async def asks(state: Any) -> dict[str, Any]:
+    return {"messages": [AIMessage(f"You said {interrupt('sure?')}")]}
+
+
+async def hands_off(state: Any) -> Any:
+    return Command(graph=Command.PARENT, goto="other", update={"messages": [AIMessage("over")]})
+
+
+def inside(part: Any) -> Any:
+    """A graph whose first node is ``part``."""
+    builder: StateGraph[MessagesState] = StateGraph(MessagesState)
+    builder.add_node("part", part)
+    builder.add_node("other", lambda state: {})
+    builder.add_edge(START, "part")
+    return builder.compile(checkpointer=InMemorySaver())
+
+
+def by_sinks(part: Any, sink: RecordingSink) -> Any:
+    return with_sinks(part, sink)
+
+
+def by_handler(part: Any, sink: RecordingSink) -> Any:
+    return part.with_config(callbacks=[StreamCallbackHandler(sink)])
+
+
+def by_astream(part: Any, sink: RecordingSink) -> Any:
+    async def node(state: Any) -> Any:
+        return await astream(part, state, sinks=[sink]).result()
+
+    return node
+
+
+@pytest.mark.parametrize("watch", [by_sinks, by_handler, by_astream])
+@pytest.mark.parametrize(
+    "part", [RunnableLambda(asks), graph(asks=asks).compile()], ids=["node", "subgraph"]
+)
+async def test_a_watched_part_of_a_graph_that_asks_is_interrupted(
+    watch: Any, part: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = RecordingSink()
+    config: Any = {"configurable": {"thread_id": "1"}}
+
+    result = await inside(watch(part, sink)).ainvoke(HI, config)
+
+    assert [one.value for one in result["__interrupt__"]] == ["sure?"]
+    assert_legal(sink.events)
+    end: Any = sink.events[-1]
+    assert end.type == "run.interrupted"
+    assert [(i.interrupt_id, i.payload) for i in end.interrupts] == [
+        (result["__interrupt__"][0].id, "sure?")
+    ]
+    assert [e.payload for e in sink.events if isinstance(e, ev.InterruptRequested)] == ["sure?"]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("watch", [by_sinks, by_handler, by_astream])
+async def test_a_watched_part_of_a_graph_that_hands_off_has_finished(
+    watch: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = RecordingSink()
+    config: Any = {"configurable": {"thread_id": "1"}}
+
+    result = await inside(watch(graph(hands_off=hands_off).compile(), sink)).ainvoke(HI, config)
+
+    assert [message.text for message in result["messages"]][1:] == ["over"]
+    assert_legal(sink.events)
+    assert sink.events[-1].type == "run.finished"
+    assert {e.outcome for e in sink.events if isinstance(e, ev.StepFinished)} == {"handed_off"}
+    assert not caplog.records

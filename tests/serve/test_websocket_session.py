@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import pytest
 from fastapi import FastAPI, WebSocket
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from websockets.exceptions import ConnectionClosed
@@ -503,3 +505,36 @@ def test_what_is_not_a_websocket_and_unknown_options_are_refused() -> None:
         WebSocketSession(ws, "graph", view=cast("Any", "debug"))
     with pytest.raises(StreamUsageError, match="max_runs=0 has to be positive"):
         WebSocketSession(ws, "graph", max_runs=0)
+
+
+def wants_state() -> Any:
+    builder: StateGraph[Any] = StateGraph(MessagesState)
+    builder.add_node("speak", lambda state: {})
+    builder.add_edge(START, "speak")
+    return builder.compile(checkpointer=InMemorySaver())
+
+
+def test_what_the_client_did_wrong_is_said_in_its_own_words() -> None:
+    async def endpoint(ws: Any) -> None:
+        await WebSocketSession(ws, wants_state()).serve()
+
+    app = Starlette(routes=[WebSocketRoute("/", endpoint)])
+    messages = {"messages": [{"role": "user", "content": "hi"}]}
+    with serving(app) as host, client_of(host) as client:
+        ask(client, op="start", id="a", input=messages)
+        assert '"thread_id" is missing' in answer(client)["error"]["message"]
+        ask(client, op="start", id="a", input="hi", thread_id="t")
+        said = answer(client)["error"]["message"]
+        assert '"input" has to be an object' in said
+        example = json.loads(said[said.index("{") :])
+        ask(client, op="start", id="a", input=example, thread_id="t")
+        assert answer(client)["events"][0]["type"] == "run.started"
+
+
+def test_a_mistake_of_the_servers_own_is_not_told_to_the_client(caplog: Any) -> None:
+    served = Served()
+    served.maker.error = StreamUsageError("config has no key 'secret_key'")
+    with serving(served.app) as host, client_of(host) as client:
+        ask(client, op="start", id="a", input=1)
+        assert "secret_key" not in json.dumps(answer(client))
+        assert "secret_key" in caplog.text

@@ -61,7 +61,7 @@ def test_a_function_becomes_a_callback_sink(function: Any) -> None:
     ("wrong", "said"),
     [
         (5, "int is not a sink; pass a sink"),
-        (None, "NoneType is not a sink; pass a sink"),
+        (None, "None is not a sink; leave it out, or pass a sink"),
         (QueueSink, r"QueueSink is a class, not a sink; pass an instance: QueueSink\(...\)"),
         (Half(), r"Half has send\(\) but no close\(\): not a sink"),
         ([], "pass its append method"),

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from langchain_streamkit import astream
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.events import TERMINAL_TYPES
+from langchain_streamkit.testing import ScriptedModel
 from langchain_streamkit.wire.sse import END, encode_event, sse_bytes
 from tests.wire.story import Story, short_run
 
@@ -230,3 +232,26 @@ def test_what_is_not_iterable_is_refused_at_once() -> None:
 def test_an_unknown_view_is_refused_at_once() -> None:
     with pytest.raises(StreamUsageError, match="'chat', 'steps' or 'all'"):
         sse_bytes(EVENTS, view=cast("Any", "everything"))
+
+
+@pytest.mark.parametrize("runnable", [ScriptedModel(["hi"]), ScriptedModel(["hi"]) | str])
+def test_a_runnable_is_refused_at_once_with_what_to_write(runnable: Any) -> None:
+    with pytest.raises(StreamUsageError, match=r"sse_bytes\(astream\(runnable, input\)\)"):
+        sse_bytes(runnable)
+
+
+async def test_what_are_no_events_is_refused_with_what_to_write() -> None:
+    async def chunks() -> AsyncIterator[Any]:
+        yield "text"
+
+    given: Any = ["text"]
+    with pytest.raises(StreamUsageError, match="got a str"):
+        list(sse_bytes(given))
+    with pytest.raises(StreamUsageError, match="got a str"):
+        [frame async for frame in sse_bytes(chunks())]
+
+
+def test_the_bytes_of_an_async_run_say_what_a_plain_loop_needs() -> None:
+    given: Any = sse_bytes(astream(ScriptedModel(["hi"]), "hi"))
+    with pytest.raises(StreamUsageError, match=r"sse_bytes\(stream\(runnable, input\)\)"):
+        list(given)
