@@ -214,11 +214,11 @@ class _Roots:
             self._tails.add(tail)
         with self._lock:
             self._open.pop(run.root, None)
-            for late in [key for key, other in self._runs.items() if other is run]:
+            # A copy: callbacks of other runs, in other threads, go on meanwhile.
+            for late in [key for key, other in self._runs.copy().items() if other is run]:
                 self._remember(late, run.root)
-                del self._runs[late]
-            idle = not self._open
-        self._inbox.idle(idle=idle)
+                self._runs.pop(late, None)
+            self._inbox.idle(idle=not self._open)
 
     def _remember(self, run_id: UUID, root: UUID) -> None:
         self._past[run_id] = root
@@ -259,6 +259,6 @@ class _Roots:
         )
         with self._lock:
             self._open[run_id] = run
-        self._inbox.idle(idle=False)
+            self._inbox.idle(idle=False)
         run.begin(name, metadata)
         return run

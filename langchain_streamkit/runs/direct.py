@@ -15,7 +15,7 @@ from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.drive import Answer, as_agen
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.runs.core import RunCore
@@ -24,20 +24,21 @@ if TYPE_CHECKING:
 
 Encode: TypeAlias = "Callable[[Sequence[Event]], bytes]"
 """Makes what is read of a batch of events; empty when there is nothing to be said of it."""
+Tail: TypeAlias = "Callable[[], Coroutine[Any, Any, None]]"
 
 
 class DirectReader:
     """Drives the model's stream whenever the reader asks; ``tail`` follows the terminal event."""
 
-    def __init__(self, core: RunCore, encode: Encode, tail: Callable[[], Awaitable[None]]) -> None:
-        plan = core.plan
+    def __init__(
+        self, core: RunCore, encode: Encode, tail: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         self._core = core
         self._sequencer = core.sequencer
         self._encode = encode
         self._tail = tail
-        self._answer = Answer(core)
-        stream = plan.runnable.astream(plan.input, plan.config, **plan.kwargs)
-        self._stream = as_agen(stream)
+        self._answer: Answer | None = None
+        self._stream: AsyncGenerator[Any, None] | None = None
         self._reading: asyncio.Task[Any] | None = None
         self._interrupted = False
         self._closing: asyncio.Task[None] | None = None
@@ -45,12 +46,17 @@ class DirectReader:
         """The short way, while it is open, nothing else waits and nobody has asked to stop."""
         self._loop = asyncio.get_running_loop()
 
+    @property
+    def read_here(self) -> bool:
+        """Whether the task that asks is the one that reads, so that it cannot wait for the end."""
+        return self._reading is not None and self._reading is asyncio.current_task()
+
     async def read(self, reader: object) -> bytes:
         """What ``encode`` makes of the next chunk. Raises StopAsyncIteration at the end.
 
         ``reader`` is whose dropping cancels the run: it is held while someone waits in here.
         """
-        answer, encode, stream = self._answer, self._encode, self._stream
+        encode = self._encode
         self._reading = asyncio.current_task(self._loop)
         try:
             while True:
@@ -63,26 +69,36 @@ class DirectReader:
                         continue
                     lane = self._lane
                 try:
+                    answer, stream = self._answer, self._stream
+                    if answer is None or stream is None:
+                        answer, stream = self._call()
                     chunk = await stream.__anext__()
+                    text = answer.plain(chunk)
+                    event = None
+                    if lane is not None and text is not None:
+                        event = lane.event(text, int(time() * 1000))
+                    if event is None:
+                        if lane is None or text is None or not lane.open:
+                            self._lane = None
+                            answer.say(chunk, text)
+                        continue
                 except StopAsyncIteration:
                     await self._finish()
                     continue
                 except BaseException as exc:  # noqa: BLE001 -- becomes the terminal event
                     await self._failed(exc)
                     continue
-                text = answer.plain(chunk)
-                if lane is not None and text is not None:
-                    event = lane.event(text, int(time() * 1000))
-                    if event is not None:
-                        if data := encode((event,)):
-                            return data
-                        continue
-                    if lane.open:
-                        continue
-                self._lane = None
-                answer.say(chunk, text)
+                if data := encode((event,)):
+                    return data
         finally:
             self._reading = None
+
+    def _call(self) -> tuple[Answer, AsyncGenerator[Any, None]]:
+        plan = self._core.plan
+        self._answer = Answer(self._core)
+        stream = plan.runnable.astream(plan.input, plan.config, **plan.kwargs)
+        self._stream = as_agen(stream)
+        return self._answer, self._stream
 
     async def _taken(self) -> list[Event]:
         """What the sequencer holds. If that is nothing, and no end: the stream has to be asked,
@@ -100,7 +116,8 @@ class DirectReader:
             if not self._core.stopping:
                 self._lane = sequencer.lane(self._core.plan.run_id)
                 return []
-            await self._close()
+            self._cancels_left()
+            await self._end(asyncio.CancelledError())
 
     async def aclose(self) -> None:
         """Leave the run: it is cancelled if it has not ended."""
@@ -115,44 +132,70 @@ class DirectReader:
             if self._reading is not asyncio.current_task():
                 self._interrupted = True
                 self._reading.cancel()
-        elif self._closing is None:
-            self._closing = asyncio.ensure_future(self._close())
+        elif self._closing is None and not self._core.ended:
+            # The end at once: a loop that shuts down cancels the task before it has begun.
+            self._conclude(asyncio.CancelledError())
+            self._closing = self._loop.create_task(self._close_stream())
+            self._closing.add_done_callback(self._closed)
+
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            self._loop.create_task(self._tail())
 
     async def _finish(self) -> None:
         self._lane = None
+        result, error = None, None
         try:
-            result, error = self._answer.end(), None
+            if self._answer is not None:
+                result = self._answer.end()
         except Exception as exc:  # noqa: BLE001 -- chunks that do not merge fail the run
-            result, error = None, exc
+            error = exc
         self._core.conclude(result, error)
         await self._tail()
 
     async def _failed(self, error: BaseException) -> None:
+        """The model raised, or the reader was cancelled: only the latter is raised to it."""
         self._lane = None
-        ours = isinstance(error, Exception)
-        if isinstance(error, asyncio.CancelledError):
-            if self._interrupted:
-                # The bookkeeping of asyncio.timeout: our cancel is taken back, another is not.
-                self._interrupted = False
-                ours = self._reading is None or self._reading.uncancel() == 0
-            else:
-                self._core.stop_reason = self._core.stop_reason or "disconnect"
+        if isinstance(error, GeneratorExit):  # the await is being closed, and may not go on
+            self._reading = None
+            self._core.stop("disconnect")
+            raise error
+        cancels = self._cancels_left()
+        from_outside = isinstance(error, KeyboardInterrupt | SystemExit)
+        if isinstance(error, asyncio.CancelledError) and cancels:
+            from_outside = True
+            self._core.stop_reason = self._core.stop_reason or "disconnect"
         await self._end(error)
-        if not ours:
+        if from_outside:
             raise error
 
-    async def _close(self) -> None:
-        if self._interrupted and self._reading is not None:
-            # The cancel arrived together with a chunk and got lost (wait_for before Python 3.12).
+    def _cancels_left(self) -> int:
+        """How often others have cancelled the reader: ours is taken back, as asyncio.timeout does.
+
+        It may have got lost, where it arrived together with a chunk (wait_for before Python 3.12).
+        """
+        task = self._reading
+        if task is None:
+            return 0
+        if self._interrupted:
             self._interrupted = False
-            self._reading.uncancel()
-        await self._end(asyncio.CancelledError())
+            return task.uncancel()
+        return task.cancelling()
 
     async def _end(self, error: BaseException) -> None:
+        await self._close_stream(tail=False)
+        self._conclude(error)
+        await self._tail()
+
+    async def _close_stream(self, *, tail: bool = True) -> None:
         try:
-            await self._stream.aclose()
+            if self._stream is not None:
+                await self._stream.aclose()
         except Exception as exc:  # noqa: BLE001 -- the run ends as it does all the same
             LOGGER.warning("the stream of run %s did not close", self._core.run_id, exc_info=exc)
+        if tail:
+            await self._tail()
+
+    def _conclude(self, error: BaseException) -> None:
         self._core.tap.failed(self._core.plan.run_id, error)
         self._core.conclude(None, error)
-        await self._tail()

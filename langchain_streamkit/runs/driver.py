@@ -44,7 +44,6 @@ class AsyncDriver:
         self._waiters: list[asyncio.Future[None]] = []
         self._reading: asyncio.Future[None] | None = None
         self._watched: asyncio.Task[Any] | None = None
-        self._orphaned = False
         self._direct: DirectReader | None = None
         self._ended = asyncio.Event()
 
@@ -110,6 +109,7 @@ class AsyncDriver:
                 if answer is not None:
                     await self._shielded(answer)
         finally:
+            self._watch(None)
             self._ended.set()
             self._release()
 
@@ -134,16 +134,19 @@ class AsyncDriver:
             loop.call_soon_threadsafe(self._cancel_call)
 
     def _cancel_call(self) -> None:
+        if self._loop is None:
+            return
         if self._direct is not None:
             self._direct.stop()
-            return
-        if self._task is not None and self._loop is not None and self._calling:
+        elif self._task is not None and self._calling:
             self._task.cancel()
-            self._loop.call_later(STOP_GRACE_S, self._give_up)
+        else:
+            return
+        self._loop.call_later(STOP_GRACE_S, self._give_up)
 
     def _give_up(self) -> None:
         """The call did not notice: end the run without it, and say what is still running."""
-        if not self._calling or self._loop is None or self.core.ended:
+        if self._loop is None or self.core.ended or not (self._calling or self._direct):
             return
         self.core.end_unstopped()
         self._release()
@@ -174,10 +177,19 @@ class AsyncDriver:
 
     def more(self) -> asyncio.Future[None]:
         """What the one reader waits for when ``take`` has given nothing: there may be more."""
-        if self._orphaned:
-            self._watch(asyncio.current_task())
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            raise StreamUsageError(
+                f"run {self.core.run_id} belongs to another event loop; read it there, or give it a"
+                " QueueSink"
+            )
+        if self._reading is not None and not self._reading.done():
+            raise StreamUsageError(
+                f"run {self.core.run_id} is being read by another task; give it a sink for each"
+                " further reader"
+            )
         sequencer = self._sequencer
-        waiter = self._reading = asyncio.get_running_loop().create_future()
+        waiter = self._reading = loop.create_future()
         sequencer.wake = self._wake_up
         if sequencer.has_more or sequencer.ended:
             self._release()
@@ -199,6 +211,8 @@ class AsyncDriver:
         """Wait until the run, its sinks and on_end are done."""
         if reading and not self.opened:
             self.core.sequencer.nobody_reads()
+        if self._direct is not None and self._direct.read_here:
+            return  # a callback of the model, in the task that would have to go on
         if called_by(self.core):  # an async sink or on_end: the run waits for it
             while not self._sequencer.ended:
                 await self._changed()
@@ -240,20 +254,20 @@ class AsyncDriver:
                 waiter.set_result(None)
 
     def _watch(self, task: asyncio.Task[Any] | None) -> None:
-        """Stop the run when the task that reads it is over, unless another took the reader over."""
-        if task is not None and task is not self._watched:
-            self._watched = task
+        """Stop the run when the task that reads it dies."""
+        if self._watched is not None:
+            self._watched.remove_done_callback(self._reader_done)
+        self._watched = task
+        if task is not None:
             task.add_done_callback(self._reader_done)
 
     def _reader_done(self, task: asyncio.Task[Any]) -> None:
-        if self.core.ended or task is not self._watched:
-            return
-        if self._reading is not None and not self._reading.done():
-            self._orphaned = True  # another task reads: it is watched from its next step on
-        elif task.cancelled() or task.exception() is not None:
-            self.core.stop("user")  # its traceback may hold the reader for long
-        else:
-            self._orphaned = True  # whoever got the reader from it reads on, or drops it
+        """The task that took the reader is over. Whoever has the reader now reads on, or drops it;
+        only of a task that died the traceback may hold it for long.
+        """
+        handed_on = self._reading is not None and not self._reading.done()
+        if not handed_on and (task.cancelled() or task.exception() is not None):
+            self.core.stop("user")
 
     def abandoned(self, reason: CancelReason) -> None:
         """The reader was dropped before the end."""

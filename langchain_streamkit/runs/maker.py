@@ -75,7 +75,7 @@ class EventMaker:
                 if isinstance(signal, TextLane):
                     ts = signal.ts
                     if text := signal.text():
-                        normaliser.feed_text(signal, ts, text)
+                        self._feed_text(signal, ts, text)
                     continue
                 normaliser.feed(signal)
                 if type(signal) is Token:
@@ -99,7 +99,7 @@ class EventMaker:
                 if event is not None:
                     events.append(event)
                 elif text and not lane.open:
-                    self._normaliser.feed_text(lane, ts, text)
+                    self._feed_text(lane, ts, text)
                     break
         if signals or outbox.drafts:
             self.fold()
@@ -107,6 +107,11 @@ class EventMaker:
         if self.keep is not None:
             return [event for event in events if self.keep(event)]
         return events
+
+    def _feed_text(self, lane: TextLane, ts: int, text: str) -> None:
+        self._normaliser.feed_text(lane, ts, text)
+        if not lane.open:
+            self._normaliser.open_lane(lane.run_id, self._queue)
 
     def _number(self, events: list[Event]) -> None:
         transformed = self._transformed if self.transform is not None else None

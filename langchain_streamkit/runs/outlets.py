@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ class Outlets:
         self._pumps = [_Pump(sink, self._fail, self._owner) for sink in sinks if _is_async(sink)]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._lock = threading.Lock()
 
     def __bool__(self) -> bool:
         return bool(self._plain or self._pumps)
@@ -72,7 +74,8 @@ class Outlets:
 
     def send(self, events: Sequence[Event]) -> None:
         """Hand events to the plain sinks now, to the async ones soon."""
-        for sink in list(self._plain):
+        pumps = list(self._pumps)  # a sink that turns async has got these events already
+        for sink in self._plain:
             try:
                 answer = sink.send(events)
             except Exception as exc:  # noqa: BLE001 -- a sink's error is never the run's
@@ -80,7 +83,7 @@ class Outlets:
                 continue
             if answer is not None:
                 self._turned_async(sink, answer)
-        for pump in self._pumps:
+        for pump in pumps:
             pump.put(events)
 
     def close(self) -> None:
@@ -88,7 +91,7 @@ class Outlets:
         if self._closed:
             return
         self._closed = True
-        for sink in list(self._plain):
+        for sink in self._plain:
             try:
                 answer = sink.close()
             except Exception as exc:  # noqa: BLE001 -- a sink's error is never the run's
@@ -111,14 +114,15 @@ class Outlets:
                 answer.close()
             self._drop(sink, StreamUsageError(needs_loop_text(sink)))
             return
-        self._plain.remove(sink)
+        self._leave_out(sink)
         pump = _Pump(sink, self._fail, self._owner, first=answer, closes=closes)
         self._pumps.append(pump)
         pump.start(self._loop)
 
     def _drop(self, sink: Sink, error: Exception) -> None:
         """A plain sink failed: it gets no more events, but learns that it is the end."""
-        self._plain.remove(sink)
+        if not self._leave_out(sink):
+            return  # it failed in another thread at the same time
         self._fail(sink, error)
         if self._closed:
             return
@@ -132,6 +136,17 @@ class Outlets:
             self._pumps.append(pump)
             pump.start(self._loop)
             pump.close()
+
+    def _leave_out(self, sink: Sink) -> bool:
+        """Feed this sink, and none that is equal to it, no more; False if it was left out before.
+
+        The list is never changed, but replaced: another thread may be going through it.
+        """
+        with self._lock:
+            rest = [other for other in self._plain if other is not sink]
+            found = len(rest) < len(self._plain)
+            self._plain = rest
+        return found
 
     def _fail(self, sink: Sink, error: Exception) -> None:
         if not isinstance(error, SinkError):
@@ -221,12 +236,14 @@ class _Pump:
                 await self._more()
             if not self._closes:
                 await _finished(self.sink.close())
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not we were cancelled, but something the sink waited for.
+            await self._give_up(SinkError("what the sink waited for was cancelled"))
         except Exception as exc:  # noqa: BLE001 -- a sink's error is never the run's
-            self._failed = True
-            self._batches.clear()
-            self.lag = 0
-            self._on_failure(self.sink, exc)
-            await self._close_failed()
+            await self._give_up(exc)
 
     async def _more(self) -> None:
         """Wait for events or the end. A loop that shuts down cancels us before the run that we are
@@ -247,8 +264,12 @@ class _Pump:
                 async with asyncio.timeout(_LAST_EVENTS_S):
                     await self._wake.wait()
 
-    async def _close_failed(self) -> None:
+    async def _give_up(self, error: Exception) -> None:
         """It gets no more events, but learns that it is the end."""
+        self._failed = True
+        self._batches.clear()
+        self.lag = 0
+        self._on_failure(self.sink, error)
         try:
             await _finished(self.sink.close())
         except Exception as exc:  # noqa: BLE001 -- it has failed already, and that was told

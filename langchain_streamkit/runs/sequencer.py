@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.runs.maker import EventMaker
 from langchain_streamkit.sources.lane import Lanes
+from langchain_streamkit.sources.results import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +144,11 @@ class Sequencer:
             return False
         self._fold()
         self._maker.closed = True
-        end(self.normaliser)
+        try:
+            end(self.normaliser)
+        except Exception as exc:  # noqa: BLE001 -- whatever happens, the stream ends
+            self._maker.report("the end", exc)
+            self.normaliser.break_off(now_ms(), exc)
         self._seal()
         self.ended = True
         self._tell_reader()

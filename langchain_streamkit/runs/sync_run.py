@@ -73,9 +73,9 @@ class Run(RunHandle, Generic[Output]):
 
         Raises the run's own exception; ``RunCancelled`` when it was stopped; ``ReaderOverflow``.
         """
-        self._worker.start()
-        if not self._worker.opened:
+        if not self._worker.opened:  # said first: the worker may be fast
             self._core.sequencer.nobody_reads()
+        self._worker.start()
         self._worker.wait()
         if self._core.error is not None:
             raise self._core.error

@@ -139,6 +139,10 @@ class TapHandler(BaseCallbackHandler):
         self.router = router
         self.lanes = router.lanes
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> TapHandler:
+        """Itself: a config that is copied is still watched by the same handler."""
+        return self
+
     # ---- models ------------------------------------------------------------------------------
 
     @_guarded

@@ -97,11 +97,6 @@ class TextLane:
         self.queued = False
         """Whether the queue has been told of it."""
 
-    @property
-    def idle(self) -> bool:
-        """Whether no text lies here, so that more may be put after what else was pushed."""
-        return not self.queued
-
     def text(self) -> str:
         """Take out what was put, joined."""
         # The flag first: what is put from now on is told of anew, so that none is left behind.
@@ -129,10 +124,6 @@ class TextLane:
             return False
         self._assembler.text(text)
         return True
-
-    def leads_to(self, block: Block) -> bool:
-        """Whether this is the lane of ``block``."""
-        return self._block is block
 
     @property
     def open(self) -> bool:
@@ -214,7 +205,7 @@ class Lanes:
         return lane if lane is not None and lane.run_id is run_id else None
 
     def open(self, lane: TextLane) -> None:
-        """From now on, the text of its call goes into this lane, of which none lies in a queue."""
+        """From now on, the text of its call goes into this lane, which nobody has used before."""
         self._lanes[id(lane.run_id)] = lane
         if self._refusing:
             self._lanes.clear()

@@ -142,10 +142,11 @@ class ModelRuns:
         block = assembler.open_text
         if block is None:
             return
-        lane = call.lane
-        if lane is None or not lane.idle or not lane.leads_to(block):
-            lane = call.lane = TextLane(node.key, assembler, block, writer, queue)
-        queue.lanes.open(lane)
+        lane = queue.lanes.find(node.key)
+        if lane is None or not lane.open:
+            # A new one always: text that lies in an old one comes before what was pushed since.
+            call.lane = TextLane(node.key, assembler, block, writer, queue)
+            queue.lanes.open(call.lane)
 
     def ended(self, signal: ModelEnd, node: RunNode) -> None:
         """The call finished: complete its message from the final one, record its usage."""

@@ -161,7 +161,11 @@ class Normaliser:
             fields = {"interrupts": pending, "usage": usage, "timing": timing}
             self.outbox.add(RunInterrupted, fields)
             return
-        offered = _offered_calls(output)
+        offered: set[str | None] = set()
+        try:
+            offered |= _offered_calls(output)
+        except Exception:  # noqa: BLE001 -- of a user's container, which cannot be gone through
+            offered.clear()
         calls = tuple(
             PendingToolCall(
                 tool_call_id=call.tool_call_id,
@@ -193,6 +197,15 @@ class Normaliser:
         usage, timing = self._accounts.total(ts)
         self.outbox.add(RunFailed, {"error": info, "usage": usage, "timing": timing})
         return info
+
+    def break_off(self, ts: int, error: Exception) -> None:
+        """An error of ours kept the run from ending as it should: close what is open, and fail."""
+        self.outbox.now = ts
+        self._steps.close_all("error")
+        usage, timing = self._accounts.total(ts)
+        info = failures.error_info(error, error_id=uuid4().hex, where="run")
+        fields = {"error": msgspec.structs.replace(info, code="internal")}
+        self.outbox.add(RunFailed, {**fields, "usage": usage, "timing": timing})
 
     def cancel(self, ts: int, reason: CancelReason, pending: Sequence[str] = ()) -> None:
         """End with ``run.cancelled``; ``pending`` names what could not be stopped."""
@@ -312,7 +325,7 @@ _WHERE: dict[str, failures.Where] = {
 def _offered_calls(output: Any) -> set[str | None]:
     """Ids of the calls that the output itself ends with: those the caller is to make."""
     if isinstance(output, AIMessage):
-        return {call["id"] for call in output.tool_calls}
+        return {call.get("id") for call in output.tool_calls}
     if isinstance(output, list):
         items = cast("list[Any]", output)  # type: ignore[redundant-cast]
         messages = [one for one in items if isinstance(one, AIMessage)]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -269,3 +271,79 @@ async def test_batches_are_the_same_events() -> None:
     batches = [batch async for batch in run.batches()]
     assert all(batches)
     assert_legal([event for batch in batches for event in batch])
+
+
+# ---- tasks, loops and what is left ---------------------------------------------------------------
+
+
+async def test_a_second_task_that_waits_for_the_next_event_is_refused() -> None:
+    gate = threading.Event()
+    run = astream(held(gate), "hi")
+    events = aiter(run)
+
+    async def read() -> None:
+        async for _ in events:
+            pass
+
+    first, second = asyncio.create_task(read()), asyncio.create_task(read())
+    done, _ = await asyncio.wait(
+        {first, second}, timeout=WAIT_S, return_when=asyncio.FIRST_EXCEPTION
+    )
+    (refused,) = done
+    assert isinstance(refused.exception(), StreamUsageError)
+    gate.set()
+    (other,) = {first, second} - {refused}
+    await asyncio.wait_for(other, WAIT_S)
+    assert run.outcome == "finished"
+
+
+async def test_the_iterator_in_another_loop_is_refused_and_the_run_goes_on() -> None:
+    gate = threading.Event()
+    run = astream(held(gate), "hi")
+    events = aiter(run)
+    await anext(events)
+
+    async def read() -> None:
+        async for _ in events:
+            pass
+
+    with pytest.raises(StreamUsageError, match="another event loop"):
+        await asyncio.to_thread(asyncio.run, read())
+    gate.set()
+    await asyncio.wait_for(read(), WAIT_S)
+    assert run.outcome == "finished"
+
+
+async def test_a_timeout_around_one_step_loses_nothing_whoever_made_the_iterator() -> None:
+    run = astream(ScriptedModel([Turn("one two three", delay=0.05)]), "hi")
+
+    async def make() -> Any:
+        return aiter(run)
+
+    events = await asyncio.create_task(make())
+    types: list[str] = []
+    while True:
+        try:
+            types.append((await asyncio.wait_for(anext(events), 0.01)).type)
+        except TimeoutError:
+            continue
+        except StopAsyncIteration:
+            break
+    assert types[-1] == "run.finished"
+    assert run.snapshot.text == "one two three"
+
+
+async def test_a_run_that_was_read_is_freed_while_its_reader_lives_on() -> None:
+    runs: list[weakref.ref[Any]] = []
+
+    async def read() -> None:
+        run = astream(answering(), "hi")
+        runs.append(weakref.ref(run.snapshot))
+        async for _ in run:
+            pass
+
+    for _ in range(3):
+        await read()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert [one() for one in runs] == [None, None, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,9 +15,11 @@ from langchain_streamkit.events import Event, ReasoningFinished, TextFinished, T
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.snapshot import RunSnapshot
+from langchain_streamkit.sources.lane import Lanes
 from langchain_streamkit.sources.normaliser import Normaliser
-from langchain_streamkit.sources.piece_types import ReasoningPiece, ToolPiece
+from langchain_streamkit.sources.piece_types import ReasoningPiece, ToolPiece, UsagePiece
 from langchain_streamkit.sources.signals import ModelEnd, ModelStart, Token
+from langchain_streamkit.sources.usage import TokenCounts
 from langchain_streamkit.testing import RecordingSink, assert_legal
 
 WAIT_S = 30.0
@@ -234,3 +237,31 @@ def test_threads_that_talk_while_another_reads_lose_and_mix_nothing(
     for model in range(models):
         assert line.text(model) == expected
     assert line.normaliser.late == 0
+
+
+def test_text_keeps_its_place_when_the_reader_is_slow_to_open_its_lane(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = Lanes.open
+
+    def slow(self: Lanes, lane: Any) -> None:
+        time.sleep(0.0002)  # widens the window in which the model's thread may come in between
+        opened(self, lane)
+
+    monkeypatch.setattr(Lanes, "open", slow)
+    usage = (UsagePiece(TokenCounts(1, 1, 2)),)
+    script: list[Any] = ["a"]
+    for n in range(60):
+        script += [usage] * (1 + n % 4)
+        script += [f"s{n}.{k} " for k in range(n % 5)]
+        script += [(ReasoningPiece("thought", f"<r{n}> "),), f"t{n} "]
+    for _ in range(10):
+        line = Line()
+        talker = threading.Thread(target=lambda line=line: [line.say(one) for one in script])
+        talker.start()
+        while talker.is_alive():
+            line.take()
+        said = [text for _, _, _, text in contents(line.end())]
+        assert "".join(said) == "".join(
+            one if isinstance(one, str) else getattr(one[0], "text", "") for one in script
+        )
