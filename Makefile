@@ -3,6 +3,9 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+# Where `make demo` listens: `make demo PORT=8001`. Some shells export a HOST of their own.
+PORT ?= 8000
+HOST = 127.0.0.1
 LOWEST := .venv-lowest
 
 # Checked code; a notebook is linted with the rest, by ruff.
@@ -21,8 +24,8 @@ PIP := -m pip install --quiet --disable-pip-version-check --no-input
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
-demo: $(VENV)/.demo-installed ## serve the demo agent and its page on http://127.0.0.1:8000
-	$(VENV)/bin/python -m langchain_streamkit.serve.demo
+demo: $(VENV)/.demo-installed ## serve the demo agent and its page on http://127.0.0.1:8000 (PORT=8001: there)
+	@$(VENV)/bin/python -m langchain_streamkit.serve.demo --by-make --host $(HOST) --port $(PORT)
 
 test: lint types pytest ## lint, types, tests and coverage
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib.util
 import logging
 import os
+import shlex
 import socket
 import sys
 import traceback
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 _NEEDED = {"langchain_openai": "openai", "starlette": "serve", "uvicorn": "serve"}
+_MODULE = "langchain_streamkit.serve.demo"
+_HOST = "127.0.0.1"
+_FIRST_PORT_FOR_ALL = 1024
+_LAST_PORT = 65535
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -45,21 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extras = ",".join(sorted({_NEEDED[name] for name in missing}))
         print(
             f"The demo needs {' and '.join(missing)}. Install what is missing with:\n"
-            f'    pip install "langchain-streamkit[{extras}]"',
+            f'    {shlex.quote(sys.executable)} -m pip install "langchain-streamkit[{extras}]"',
             file=sys.stderr,
         )
         return 1
     try:
-        listener = socket.create_server(
-            (options.host, options.port),
-            family=socket.AF_INET6 if ":" in options.host else socket.AF_INET,
-        )
+        listener = _listen(options.host, options.port)
     except OSError as exc:
-        print(
-            f"Port {options.port} of {options.host} cannot be used ({exc.strerror}). Choose "
-            f"another:\n    python -m langchain_streamkit.serve.demo --port {options.port + 1}",
-            file=sys.stderr,
-        )
+        print(_no_listener(exc, options), file=sys.stderr)
         return 1
     with listener, _provider() as provider:
         _greet(options.host, listener.getsockname()[1], provider)
@@ -69,14 +68,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m langchain_streamkit.serve.demo",
+        prog=f"python -m {_MODULE}",
         description="Serve an agent with two tools, and a page to talk to it.",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--host", default=_HOST, help="address to listen on (%(default)s)")
     parser.add_argument(
-        "--port", type=int, default=8000, help="port, 0 for a free one (%(default)s)"
+        "--port", type=_port, default=8000, help="port, 0 for a free one (%(default)s)"
     )
+    parser.add_argument("--by-make", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_LAST_PORT}")
+    return port
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+def _no_listener(exc: OSError, options: argparse.Namespace) -> str:
+    """Why there is no listening, and where the port is the reason, the command with another."""
+    host, port = options.host, options.port
+    if exc.errno not in {errno.EADDRINUSE, errno.EACCES}:
+        return f"{host} is no address this machine can listen on. 127.0.0.1 is one."
+    reason = "is in use" if exc.errno == errno.EADDRINUSE else "is not allowed to you"
+    free = _free_port(host, port)
+    if options.by_make:
+        again = f"make demo PORT={free}" + ("" if host == _HOST else f" HOST={shlex.quote(host)}")
+    else:
+        elsewhere = [] if host == _HOST else ["--host", host]
+        command = [sys.executable, "-m", _MODULE, *elsewhere, "--port", str(free)]
+        again = shlex.join(command)
+    return f"Port {port} of {host} {reason}. Choose another:\n    {again}"
+
+
+def _free_port(host: str, port: int) -> int:
+    """A free port after this one; 0, which stands for any, where the next ones are taken."""
+    first = max(port + 1, _FIRST_PORT_FOR_ALL)
+    for candidate in range(first, min(first + 20, _LAST_PORT + 1)):
+        with contextlib.suppress(OSError), _listen(host, candidate):
+            return candidate
+    return 0
 
 
 @contextlib.contextmanager
@@ -120,6 +157,9 @@ def _greet(host: str, port: int, provider: Provider) -> None:
     scripted = provider.kind == "scripted"
     print("langchain-streamkit demo")
     print(f"  page      http://{shown}:{port}")
+    print(
+        f"""  events    curl -N http://{shown}:{port}/runs -d '{{"input": "What is 12 * 34?"}}'"""
+    )
     print(
         f"  provider  scripted, at {provider.where} (set OPENAI_API_KEY to use the real one)"
         if scripted

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 SYSTEM = (
     "You are the assistant of a small demo. You can tell the weather and calculate: use your tools "
-    "for both, several at once where the question asks for several things. Answer in plain text, "
-    "without Markdown, in a few sentences."
+    "for both, several at once where the question asks for several things. Answer in a few "
+    "sentences, in Markdown where it helps."
 )
 
 

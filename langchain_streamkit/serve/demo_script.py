@@ -90,18 +90,19 @@ def _report(messages: Sequence[dict[str, Any]]) -> str:
         if message["role"] == "tool":
             name, args = asked[message["tool_call_id"]]
             said.append(_sentence(name, args, _text(message)))
-    return " ".join([*said, "Is there anything else that you would like to know?"])
+    if len(said) > 1:
+        said = ["\n".join(f"- {sentence}" for sentence in said)]
+    return "\n\n".join([*said, "Is there anything else that you would like to know?"])
 
 
 def _sentence(name: str, args: dict[str, Any], result: str) -> str:
     if result.startswith("Error:"):
-        return f"The tool {name} could not help: {result.removeprefix('Error: ')}."
+        return f"The tool `{name}` could not help: {result.removeprefix('Error: ')}."
     if name == "get_weather":
         sky, degrees, wind = result.split(", ")
-        return (
-            f"In {args['city']} it is {degrees} now: {sky}, with {wind.replace('wind', 'wind at')}."
-        )
-    return f"{args['expression']} makes {result}."
+        blowing = wind.replace("wind", "wind at")
+        return f"In {args['city']} it is **{degrees}** now: {sky}, with {blowing}."
+    return f"`{args['expression']}` makes **{result}**."
 
 
 def _text(message: dict[str, Any]) -> str:

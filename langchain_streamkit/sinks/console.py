@@ -13,7 +13,7 @@ from typing import IO, Literal, TypeAlias, cast, get_args
 
 from langchain_streamkit import events as ev
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.sinks.paper import Color, Paper, Style, short
+from langchain_streamkit.sinks.paper import Color, Paper, Style, short, short_id
 
 Part: TypeAlias = Literal["text", "reasoning", "tools", "custom", "timing", "steps", "internal"]
 """What may be shown; ``internal``: messages not meant for the user (sub-agents inside tools)."""
@@ -37,7 +37,8 @@ class ConsoleSink:
     results, cut to the width), ``custom``, ``timing`` (the last line: seconds, first token,
     tokens); ``steps`` and ``internal`` messages only when asked. Errors, interrupts, retries,
     cancels and diagnostics are always shown. A line in brackets says where a text comes from
-    when the graph has several places that speak, or several runs are open.
+    when the graph has several places that speak; once several runs are open, each line says of
+    which run it is, until all of them have ended.
 
     ``color="auto"`` colours only a terminal, and not with ``NO_COLOR`` set. Nothing is closed on
     close. Raises ``StreamUsageError`` for an unknown part or colour, ``SinkError`` when the file
@@ -71,6 +72,7 @@ class ConsoleSink:
         self._hidden: set[tuple[str, str]] = set()
         self._begun: dict[tuple[str, str], tuple[str, int]] = {}
         self._runs: dict[str, str] = {}
+        self._mixed = False
         self._place: tuple[str, ...] | None = None
 
     def send(self, events: Sequence[ev.Event]) -> None:
@@ -153,7 +155,7 @@ class ConsoleSink:
 
     def _head(self, event: ev.Event) -> None:
         """Say where a text comes from, once there are several places."""
-        run = (self._runs.get(event.run_id, event.run_id),) if len(self._runs) > 1 else ()
+        run = (self._run(event),) if self._mixed else ()
         place = run + event.path
         if self._place not in {None, place} or run:
             self._paper.line(f"[{' / '.join(place) or 'top'}]", "dim")
@@ -165,48 +167,55 @@ class ConsoleSink:
         match event:
             case ev.RunStarted():
                 self._runs[event.run_id] = f"{event.name} {event.run_id[-6:]}"
-                thread = f" (thread {event.thread_id})" if event.thread_id else ""
-                self._paper.line(f"▶ {event.name}{thread}", "bold")
+                self._mixed = self._mixed or len(self._runs) > 1
+                name = self._run(event) if self._mixed else event.name
+                thread = f" (thread {short_id(event.thread_id)})" if event.thread_id else ""
+                self._paper.line(f"▶ {name}{thread}", "bold")
             case ev.RunFinished() | ev.RunInterrupted() | ev.RunFailed() | ev.RunCancelled():
                 self._ending(event)
             case ev.ToolStarted() if "tools" in self._show:
                 self._begun[event.run_id, event.step_id] = (event.name, event.ts)
-                self._paper.line(f"→ {event.name}({_arguments(event.input)})", "cyan")
+                self._say(event, f"→ {event.name}({_arguments(event.input)})", "cyan")
             case ev.ToolProgress() if "tools" in self._show:
-                self._paper.line(f"· {self._tool(event)[0]}: {short(event.data)}", "dim")
+                self._say(event, f"· {self._tool(event)[0]}: {short(event.data)}", "dim")
             case ev.ToolFinished() if "tools" in self._show:
                 name, seconds = self._tool(event)
                 result = event.output if event.content is None else event.content
                 said = short(result) if event.outcome == "ok" else event.outcome
-                self._paper.line(f"← {name} {seconds}: {said}", "cyan")
+                self._say(event, f"← {name} {seconds}: {said}", "cyan")
             case ev.ToolFailed():
                 name, seconds = self._tool(event)
-                self._paper.line(
-                    f"✘ {name} {seconds}: {event.content or event.error.message}", "red"
-                )
+                said = event.content or event.error.message
+                self._say(event, f"✘ {name} {seconds}: {said}", "red")
             case ev.ToolCallFinished(invalid=ev.InvalidArgs() as invalid):
-                self._paper.line(f"✘ {event.name}: {invalid.error}: {short(invalid.text)}", "red")
+                self._say(event, f"✘ {event.name}: {invalid.error}: {short(invalid.text)}", "red")
             case ev.StepStarted() if "steps" in self._show:
                 self._begun[event.run_id, event.step_id] = (event.name, event.ts)
-                self._paper.line(f"· {event.name} started", "dim")
+                self._say(event, f"· {event.name} started", "dim")
             case ev.StepFinished() if "steps" in self._show:
                 name, seconds = self._tool(event)
-                self._paper.line(f"· {name} {event.outcome} {seconds}", "dim")
+                self._say(event, f"· {name} {event.outcome} {seconds}", "dim")
             case ev.StepFailed() if "steps" in self._show:
                 name, seconds = self._tool(event)
-                self._paper.line(f"✘ {name} {seconds}: {event.error.message}", "red")
+                self._say(event, f"✘ {name} {seconds}: {event.error.message}", "red")
             case ev.MessageAborted(reason="cancelled"):
                 pass  # the run's own last line says it
             case ev.MessageAborted() | ev.MessageRetracted():
-                self._paper.line(f"↺ the text above does not count ({event.reason})", "yellow")
+                self._say(event, f"↺ the text above does not count ({event.reason})", "yellow")
             case ev.InterruptRequested():
-                self._paper.line(f"⏸ waits for an answer: {short(event.payload)}", "yellow")
+                self._say(event, f"⏸ waits for an answer: {short(event.payload)}", "yellow")
             case ev.Custom() if "custom" in self._show:
-                self._paper.line(f"· {event.name or 'custom'}: {short(event.data)}", "dim")
+                self._say(event, f"· {event.name or 'custom'}: {short(event.data)}", "dim")
             case ev.Diagnostic():
-                self._paper.line(f"! {event.code}: {event.message}", "yellow")
+                self._say(event, f"! {event.code}: {event.message}", "yellow")
             case _:
                 pass
+
+    def _say(self, event: ev.Event, text: str, style: Style) -> None:
+        self._paper.line(f"[{self._run(event)}] {text}" if self._mixed else text, style)
+
+    def _run(self, event: ev.Event) -> str:
+        return self._runs.get(event.run_id, f"run {event.run_id[-6:]}")
 
     def _tool(
         self,
@@ -238,26 +247,27 @@ class ConsoleSink:
             case ev.RunFinished():
                 said = "✔"
                 for call in event.pending_tool_calls:
-                    self._paper.line(
-                        f"→ {call.name}({_arguments(call.args)}) is yours to run", "cyan"
+                    self._say(
+                        event, f"→ {call.name}({_arguments(call.args)}) is yours to run", "cyan"
                     )
             case ev.RunInterrupted():
-                said, style = "⏸ paused,", "yellow"
+                said, style = "⏸ paused", "yellow"
             case ev.RunFailed(error=error):
                 said, style = f"✘ {error.code}: {error.message} (error {error.error_id})", "red"
             case ev.RunCancelled():
                 left = f", still running: {', '.join(event.pending)}" if event.pending else ""
                 said, style = f"■ cancelled by {event.reason}{left}", "yellow"
-        if not isinstance(event, ev.RunFinished):
-            self._paper.line(said, style)
-            said = " "
         if "timing" in self._show:
-            self._paper.line(f"{said} {' · '.join(facts)}", style)
+            between = " " if isinstance(event, ev.RunFinished) else " · "
+            self._say(event, f"{said}{between}{' · '.join(facts)}", style)
+        elif not isinstance(event, ev.RunFinished):
+            self._say(event, said, style)
         self._runs.pop(event.run_id, None)
         self._hidden = {key for key in self._hidden if key[0] != event.run_id}
         self._begun = {key: at for key, at in self._begun.items() if key[0] != event.run_id}
         if not self._runs:
             self._place = None
+            self._mixed = False
 
 
 def _arguments(value: object) -> str:

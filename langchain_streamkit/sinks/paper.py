@@ -41,6 +41,8 @@ _MARKS = {
 }
 """Our own signs, and what stands for them where the encoding lacks them."""
 
+_LONGEST_ID = 16
+
 # C0 and C1 but line break and tab, and what turns the direction of a line: a model's text must
 # not be able to move the cursor, set a title or rewrite what was shown (CWE-150).
 _UNSAFE = {
@@ -54,6 +56,11 @@ def short(value: object) -> str:
     """Return a value on one line: text as it is, anything else as JSON."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return " ".join(text.split())
+
+
+def short_id(given: str) -> str:
+    """Return an id of someone else's making; of a long one its two ends, which tell it apart."""
+    return given if len(given) <= _LONGEST_ID else f"{given[:6]}…{given[-6:]}"
 
 
 class Paper:

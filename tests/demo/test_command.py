@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,16 +13,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from langchain_streamkit.serve import demo as command
 from langchain_streamkit.testing import scripted_provider
+from tests.conftest import require
 from tests.demo.demos import WAIT_S
-
-if TYPE_CHECKING:
-    import pytest
 
 ROOT = Path(__file__).parents[2]
 START_S = 40
@@ -116,13 +115,65 @@ def test_failed_run_is_one_line_in_the_terminal_and_no_traceback() -> None:
     assert "Traceback" not in errors
 
 
-def test_taken_port_is_said_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("by_make", [True, False])
+def test_taken_port_is_said_with_the_command_that_works(
+    capsys: pytest.CaptureFixture[str], *, by_make: bool
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert command.main(["--port", str(port)]) == 1
-    said = capsys.readouterr().err
-    assert f"Port {port} of 127.0.0.1 cannot be used" in said
-    assert f"--port {port + 1}" in said
+        assert command.main(["--port", str(port), *(["--by-make"] if by_make else [])]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"Port {port} of 127.0.0.1 is in use. Choose another:"
+    called = "make demo PORT=" if by_make else f"{sys.executable} -m {command.__name__} --port "
+    assert second.strip().startswith(called)
+    with socket.create_server(("127.0.0.1", int(second.strip().removeprefix(called)))):
+        pass  # it is free
+
+
+def test_another_host_stays_in_the_command_that_works(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert command.main(["--host", "127.0.0.2", "--port", port]) == 1
+        assert " --host 127.0.0.2 --port " in capsys.readouterr().err
+        assert command.main(["--by-make", "--host", "127.0.0.2", "--port", port]) == 1
+        assert capsys.readouterr().err.endswith(" HOST=127.0.0.2\n")
+
+
+def test_address_of_another_machine_is_not_blamed_on_the_port(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command.main(["--host", "192.0.2.1"]) == 1  # RFC 5737: nobody's
+    assert capsys.readouterr().err.startswith("192.0.2.1 is no address this machine can listen on")
+
+
+@pytest.mark.parametrize("port", ["70000", "-1", "eight"])
+def test_port_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], port: str) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--port", port])
+    assert "--port" in capsys.readouterr().err
+
+
+def test_make_hands_port_and_host_to_the_demo() -> None:
+    make = require(shutil.which("make"), "make", "sudo apt-get install make")
+    asked = [make, "--dry-run", "demo", "PORT=8001", "HOST=0.0.0.0"]
+    shown = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "langchain_streamkit.serve.demo --by-make --host 0.0.0.0 --port 8001\n" in shown
+
+
+def test_greeting_shows_a_curl_line_that_works_when_pasted() -> None:
+    require(shutil.which("curl"), "curl", "sudo apt-get install curl")
+    with started() as (_, printed):
+        (line,) = re.findall(r"curl -N .+$", printed, re.MULTILINE)
+        stream = subprocess.run(
+            ["sh", "-c", line],
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+            env={**os.environ, "no_proxy": "127.0.0.1"},
+            check=True,
+        ).stdout
+    assert '"type":"run.finished"' in stream
+    assert stream.endswith("event: end\ndata: {}\n\n")
 
 
 def test_missing_packages_are_named_with_the_extra_to_install(
@@ -132,4 +183,4 @@ def test_missing_packages_are_named_with_the_extra_to_install(
     assert command.main([]) == 1
     said = capsys.readouterr().err
     assert "langchain_openai and starlette and uvicorn" in said
-    assert 'pip install "langchain-streamkit[openai,serve]"' in said
+    assert f'{sys.executable} -m pip install "langchain-streamkit[openai,serve]"' in said

@@ -42,7 +42,7 @@ async def test_two_tools_run_side_by_side_and_the_answer_tells_their_results(ask
     assert tools == ["tool.started", "tool.started", "tool.finished", "tool.finished"]
     results = [event.content for event in events if event.type == "tool.finished"]
     assert "408" in results
-    assert "12 * 34 makes 408." in run.text
+    assert "`12 * 34` makes **408**." in run.text
     assert "In Lisbon it is " in run.text
 
 

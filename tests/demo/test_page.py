@@ -2,104 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 import threading
-from collections.abc import AsyncIterator, Iterable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
 
-from langchain_streamkit.events import Event, MessageStarted, RunStarted, TextDelta, TextStarted
+from langchain_streamkit.events import Event, MessageStarted, TextDelta, TextStarted
 from langchain_streamkit.serve.demo_script import answer
 from langchain_streamkit.testing import DroppedConnection, ProviderError, ToolCall, Turn
-from tests.conftest import require
-from tests.demo.demos import WAIT_S, Demo, demo
+from tests.demo.demos import demo
+from tests.demo.pages import Started, ask, canned, has_text, sse, status, text_of
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Page
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-Started = partial(RunStarted, run_id="r", ts=1, name="assistant")
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    require(importlib.util.find_spec("playwright"), "Playwright", "pip install playwright")
-    chromium = require(
-        shutil.which("chromium"),
-        "Chromium",
-        "sudo apt-get install --no-install-recommends chromium",
-    )
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        await browser.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page that fails the test when anything went wrong in it."""
-    page = await browser.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(WAIT_S * 1000)
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
-    page.on("dialog", lambda dialog: wrong.append(f"a dialog: {dialog.message}"))
-    yield page
-    await page.close()
-    assert not wrong
-
-
-async def ask(page: Page, served: Demo, text: str) -> None:
-    """Open the page if need be, and type a question as a person does."""
-    if page.url == "about:blank":
-        await page.goto(served.url)
-    await page.locator("#input").press_sequentially(text)
-    await page.keyboard.press("Enter")
-
-
-async def status(page: Page, expected: str) -> None:
-    await page.locator(f'#status[data-status="{expected}"]').wait_for()
-
-
-def text_of(page: Page) -> Any:
-    return page.locator(".assistant .text").last
-
-
-async def has_text(locator: Any, text: str) -> None:
-    from playwright.async_api import expect
-
-    await expect(locator).to_have_text(text, timeout=WAIT_S * 1000)
-
-
-def sse(events: Iterable[Event], *, end: bool = True) -> bytes:
-    """The bytes of a run that nobody runs."""
-    frames = b"".join(b"id: %d\ndata: %b\n\n" % (one.seq, one.to_json()) for one in events)
-    return frames + (b"event: end\ndata: {}\n\n" if end else b"")
-
-
-async def canned(page: Page, body: bytes) -> None:
-    """Answer the page's next runs with these bytes."""
-    await page.route(
-        "**/runs", lambda route: route.fulfill(content_type="text/event-stream", body=body)
-    )
 
 
 async def test_text_is_seen_growing_before_the_run_has_ended(page: Page) -> None:

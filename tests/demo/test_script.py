@@ -70,7 +70,7 @@ def test_answer_is_made_of_the_tools_results_since_the_question() -> None:
         {"role": "assistant", "content": "", "tool_calls": [asked]},
         {"role": "tool", "tool_call_id": "c1", "content": "42"},
     )
-    assert text_of(turn).startswith("6*7 makes 42.")
+    assert text_of(turn).startswith("`6*7` makes **42**.")
     assert not calls_of(turn)
 
 

@@ -111,13 +111,27 @@ def test_reasoning_is_marked_apart_from_text() -> None:
             {"reason": "shutdown", "pending": ("tool search",)},
             "■ cancelled by shutdown, still running: tool search",
         ),
-        (ev.RunInterrupted, {"interrupts": ()}, "⏸ paused,"),
+        (ev.RunInterrupted, {"interrupts": ()}, "⏸ paused"),
     ],
 )
-def test_every_ending_says_how_it_ended(kind: Any, fields: Any, line: Any) -> None:
+def test_every_ending_says_in_one_line_how_it_ended(kind: Any, fields: Any, line: Any) -> None:
     end = Story().make(kind, usage=USAGE, timing=TIMING, **fields)
 
-    assert printed([end]) == f"{line}\n  1.5 s · first token 0.25 s\n"
+    assert printed([end]) == f"{line} · 1.5 s · first token 0.25 s\n"
+    assert printed([end], show=["text"]) == f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    ("thread_id", "shown"),
+    [
+        ("t1", "t1"),
+        ("customer-42", "customer-42"),
+        ("971b5c6d7e8f90a1b2c3d4e5f6a7b8c9", "971b5c…a7b8c9"),
+        ("0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", "0190a1…3f4a5b"),
+    ],
+)
+def test_long_thread_id_is_shown_by_its_two_ends(thread_id: Any, shown: Any) -> None:
+    assert printed([Story().start(thread_id=thread_id)]) == f"▶ agent (thread {shown})\n"
 
 
 def test_interrupts_retries_custom_events_and_diagnostics_have_their_lines() -> None:
@@ -241,6 +255,39 @@ def test_two_runs_at_once_are_labelled() -> None:
 
     assert "[agent aaaaaa]\nA\n" in shown
     assert "[agent bbbbbb]\nB\n" in shown
+
+
+def test_every_line_says_its_run_once_several_are_open() -> None:
+    a, b, later = Story("run-aaaaaa"), Story("run-bbbbbb"), Story("run-cccccc")
+    events = [
+        a.start(),
+        *a.text("alone"),
+        b.start(thread_id="t"),
+        *a.tool("c", "search", "s1", content="found"),
+        b.make(ev.Custom, data=1),
+        b.make(ev.Diagnostic, code="no_tokens", message="it does not stream"),
+        a.cancelled(),
+        b.make(ev.InterruptRequested, interrupt_id="i", payload="ok?"),
+        b.finish(pending_tool_calls=(ev.PendingToolCall(tool_call_id="c", name="pay", args={}),)),
+        later.start(),
+        later.finish(),
+    ]
+
+    assert printed(events).splitlines() == [
+        "▶ agent",
+        "alone",
+        "▶ agent bbbbbb (thread t)",
+        "[agent aaaaaa] → search(q=1)",
+        "[agent aaaaaa] ← search 0.1 s: found",
+        "[agent bbbbbb] · custom: 1",
+        "[agent bbbbbb] ! no_tokens: it does not stream",
+        "[agent aaaaaa] ■ cancelled by user · 1.5 s · first token 0.25 s",
+        "[agent bbbbbb] ⏸ waits for an answer: ok?",
+        "[agent bbbbbb] → pay() is yours to run",
+        "[agent bbbbbb] ✔ 1.5 s · first token 0.25 s",
+        "▶ agent",
+        "✔ 1.5 s · first token 0.25 s",
+    ]
 
 
 def test_runs_of_several_threads_share_a_sink(switching: None) -> None:

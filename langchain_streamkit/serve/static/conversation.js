@@ -1,6 +1,7 @@
 // What the user reads: questions, and answers that grow with their events.
 
-import { Follower, brief, el, seconds } from "./dom.js";
+import { Follower, brief, el, figures, seconds } from "./dom.js";
+import { Markdown } from "./markdown.js";
 
 const ENDS = {
   "run.finished": () => ["done", "finished"],
@@ -43,7 +44,7 @@ class Answer {
   #footer = el("footer", "facts");
   #grew;
   #messages = new Map();
-  #blocks = new Map();
+  #blocks = new Map(); // what grows: {append, finish?}
   #cards = []; // newest last; a tool_call_id may repeat
   #running = new Map(); // tool runs by step_id
 
@@ -69,18 +70,22 @@ class Answer {
         if (event.audience !== "internal") this.#message(event);
         break;
       case "text.started":
-        this.#block(key, event, el("div", "text"));
+        this.#text(key, event, el("div", "text"));
         break;
       case "reasoning.started": {
         const thinking = el("details", "thinking");
         const text = el("div", "text");
         thinking.append(el("summary", "", "Thinking"), text);
-        this.#block(key, event, thinking, text);
+        this.#text(key, event, thinking, text);
         break;
       }
       case "text.delta":
       case "reasoning.delta":
         this.#blocks.get(key)?.append(event.text);
+        break;
+      case "text.finished":
+      case "reasoning.finished":
+        this.#finish(key);
         break;
       case "tool_call.started":
         this.#card(key, event);
@@ -92,7 +97,7 @@ class Answer {
         this.#called(key, event);
         break;
       case "content.added":
-        this.#block(key, event, el("div", "other", `[${event.block?.type ?? "content"}]`));
+        this.#shown(event, el("div", "other", `[${event.block?.type ?? "content"}]`));
         break;
       case "message.aborted":
       case "message.retracted": // of a stopped message, what was read stays readable
@@ -109,7 +114,8 @@ class Answer {
         this.#toolEnded(event, event.outcome ?? "ok", event.content ?? brief(event.output ?? ""));
         break;
       case "tool.failed":
-        this.#toolEnded(event, "failed", event.error.message);
+        // What the tool told the model, if anything; its exception never comes here.
+        this.#toolEnded(event, "failed", event.content ?? (event.error.code === "tool_error" ? "" : event.error.message));
         break;
       case "interrupt.requested":
         this.#note(`Waits for an answer: ${brief(event.payload)}`);
@@ -132,14 +138,22 @@ class Answer {
     this.#footer.before(message);
   }
 
-  #block(key, event, element, grows = element) {
+  /** Whether the element is shown now; it is not in an internal message. */
+  #shown(event, element) {
     const message = this.#messages.get(event.message_id);
-    if (!message) return; // an internal message
+    if (!message) return false;
     this.#element.querySelector(".dots")?.remove();
     message.append(element);
-    const text = document.createTextNode("");
-    if (grows.childNodes.length === 0) grows.append(text);
-    this.#blocks.set(key, { append: (piece) => text.appendData(piece) });
+    return true;
+  }
+
+  #text(key, event, element, grows = element) {
+    if (this.#shown(event, element)) this.#blocks.set(key, new Markdown(grows));
+  }
+
+  #finish(key) {
+    this.#blocks.get(key)?.finish?.();
+    this.#blocks.delete(key);
   }
 
   #card(key, event) {
@@ -149,7 +163,8 @@ class Answer {
     const args = el("code", "args");
     head.append(el("span", "state"), el("span", "name", event.name), args);
     element.append(head, el("div", "result"));
-    this.#block(key, event, element, args);
+    if (!this.#shown(event, element)) return;
+    this.#blocks.set(key, args);
     this.#cards.push({ id: event.tool_call_id, element, args });
   }
 
@@ -184,10 +199,13 @@ class Answer {
     this.#settle(run.element, state, text, event.ts - run.since);
   }
 
+  /** The card's last state, in words unless all is well, and how long it took. */
   #settle(element, state, text, ms) {
     element.dataset.state = state;
-    element.querySelector(".result").textContent = text;
-    if (ms !== undefined) element.querySelector(".call").append(el("span", "took", seconds(ms)));
+    if (text !== undefined) element.querySelector(".result").textContent = text;
+    const words = state === "ok" ? [] : [state];
+    if (ms !== undefined) words.push(seconds(ms));
+    element.querySelector(".call").append(el("span", "took", words.join(state === "cancelled" ? " after " : " in ")));
   }
 
   #note(text) {
@@ -198,22 +216,15 @@ class Answer {
     this.#element.dataset.status = status;
     this.#element.removeAttribute("aria-busy");
     this.#element.querySelector(".dots")?.remove();
+    for (const key of [...this.#blocks.keys()]) this.#finish(key);
     for (const { element } of this.#cards) {
-      if (["called", "running"].includes(element.dataset.state)) element.dataset.state = "cancelled";
+      if (["called", "running"].includes(element.dataset.state)) this.#settle(element, "cancelled");
     }
     if (status !== "done") this.#note(text);
-    if (event) this.#footer.replaceChildren(...facts(event).map((fact) => el("span", "", fact)));
+    if (event) this.#footer.replaceChildren(...figures(event).map((fact) => el("span", "", fact)));
   }
 }
 
 /** Arguments as one would write the call. */
 const said = (args) =>
   Object.entries(args).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(", ");
-
-function facts({ timing, usage }) {
-  const all = [seconds(timing.duration_ms)];
-  if (timing.first_token_ms !== undefined) all.push(`first token ${seconds(timing.first_token_ms)}`);
-  if (usage.total_tokens) all.push(`${usage.input_tokens} in + ${usage.output_tokens} out tokens`);
-  if (timing.tokens_per_second) all.push(`${timing.tokens_per_second.toFixed(0)} tokens/s`);
-  return all;
-}

@@ -1,5 +1,7 @@
 // Small helpers. Whatever comes from a run goes into the page as text, never as markup.
 
+const LONG_TEXT = 4000;
+
 /** An element with a class and text. */
 export function el(tag, className = "", text = "") {
   const made = document.createElement(tag);
@@ -8,8 +10,28 @@ export function el(tag, className = "", text = "") {
   return made;
 }
 
+/** More text, in this node or, as a long one is slow to grow, in a new one; gives the last one. */
+export function extend(node, text) {
+  if (node.length < LONG_TEXT) {
+    node.appendData(text);
+    return node;
+  }
+  const next = document.createTextNode(text);
+  node.after(next);
+  return next;
+}
+
 export const seconds = (ms) =>
   ms < 995 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 99500 ? 2 : 0)} s`;
+
+/** What a run took: time, and tokens where they were counted. */
+export function figures({ timing, usage }) {
+  const all = [seconds(timing.duration_ms)];
+  if (timing.first_token_ms !== undefined) all.push(`first token ${seconds(timing.first_token_ms)}`);
+  if (usage.total_tokens) all.push(`${usage.input_tokens} in + ${usage.output_tokens} out tokens`);
+  if (timing.tokens_per_second) all.push(`${timing.tokens_per_second.toFixed(0)} tokens/s`);
+  return all;
+}
 
 /** A value on one line. */
 export const brief = (value) =>
@@ -38,8 +60,17 @@ export class Follower {
     this.#due = true;
     requestAnimationFrame(() => {
       this.#due = false;
-      this.#element.scrollTop = this.#element.scrollHeight;
+      if (this.#follows) this.#element.scrollTop = this.#element.scrollHeight;
     });
+  }
+
+  get follows() {
+    return this.#follows;
+  }
+
+  /** The reader looks at something: what comes does not move it. */
+  rest() {
+    this.#follows = false;
   }
 
   /** Back to the end, wherever the reader is. */

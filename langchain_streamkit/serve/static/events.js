@@ -1,6 +1,6 @@
 // The list of events beside the conversation: one row each, the newest last.
 
-import { Follower, brief, el } from "./dom.js";
+import { Follower, brief, el, figures } from "./dom.js";
 
 const MOST_ROWS = 400; // older rows leave, so that the page stays fast however long a run is
 const IN_A_ROW = 160; // characters of a summary
@@ -10,8 +10,10 @@ const family = (type) => type.slice(0, type.indexOf(".") < 0 ? undefined : type.
 function summary(event) {
   switch (event.type) {
     case "run.started": return event.name;
+    case "run.finished": return figures(event).join(" · ");
     case "run.failed": return `${event.error.code}: ${event.error.message}`;
-    case "run.cancelled": return event.reason;
+    case "run.cancelled": return [`by ${event.reason}`, ...figures(event)].join(" · ");
+    case "run.interrupted": return ["paused", ...figures(event)].join(" · ");
     case "step.started": return `${event.kind} ${event.name}`;
     case "step.finished": return event.outcome;
     case "step.failed": return event.error.message;
@@ -27,12 +29,22 @@ function summary(event) {
     case "tool_call.delta": return event.args;
     case "tool_call.finished": return brief(event.args ?? event.invalid?.text);
     case "tool.started": return brief(event.input ?? "");
-    case "tool.finished": return brief(event.content ?? event.output ?? "");
+    case "tool.progress": return brief(event.data ?? "");
+    case "tool.finished": return toolSummary(event);
     case "tool.failed": return event.error.message;
+    case "interrupt.requested": return brief(event.payload ?? "");
+    case "content.added": return event.block?.type;
     case "diagnostic": return `${event.code}: ${event.message}`;
     case "custom": return brief(event.data ?? "");
     default: return "";
   }
+}
+
+/** The result; how it ended too, unless it ended well. */
+function toolSummary({ outcome = "ok", content, output }) {
+  const result = brief(content ?? output ?? "");
+  if (outcome === "ok") return result;
+  return result ? `${outcome}: ${result}` : outcome;
 }
 
 export class EventList {
@@ -72,7 +84,10 @@ export class EventList {
     this.#frame = 0;
     const rows = this.#rows.splice(0).slice(-MOST_ROWS).map((event) => this.#row(event));
     this.#list.append(...rows);
+    const before = this.#follower.follows ? 0 : this.#list.scrollHeight;
     while (this.#list.childElementCount > MOST_ROWS) this.#list.firstElementChild.remove();
+    // What someone reads stays where it is, though rows above it leave.
+    if (before) this.#list.scrollTop -= before - this.#list.scrollHeight;
     this.#count.textContent = String(this.#total);
     this.#follower.grew();
   }
@@ -93,9 +108,10 @@ export class EventList {
     );
     details.append(line);
     details.addEventListener("toggle", () => {
-      if (details.open && details.childElementCount === 1) {
-        details.append(el("pre", "", JSON.stringify(event, null, 2)));
-      }
+      if (!details.open) return;
+      if (details.childElementCount === 1) details.append(el("pre", "", JSON.stringify(event, null, 2)));
+      this.#follower.rest();
+      row.scrollIntoView({ block: "nearest" });
     });
     row.append(details);
     return row;

@@ -5,16 +5,19 @@ import { seconds } from "./dom.js";
 import { EventList } from "./events.js";
 import { eventsOf } from "./sse.js";
 
+const $ = (id) => document.getElementById(id);
+
 const IDEAS = [
   "What is the weather in Lisbon and Tromsø, and what is 12 * 34?",
   "What is 17 ** 5 / 3?",
-  "What is 1 / 0?",
+  "Show a tool that fails: what is 1 / 0?",
   "Count to 300",
 ];
 const ONLY_SCRIPTED = ["Fail in the middle of the answer"];
+const HINT = $("hint").textContent;
+const PLACEHOLDER = $("input").placeholder;
 const FIRST = new Set(["text.delta", "reasoning.delta", "tool_call.started", "tool_call.delta"]);
 
-const $ = (id) => document.getElementById(id);
 const conversation = new Conversation($("log"), $("welcome"));
 const list = new EventList($("events"), $("count"), $("deltas"));
 
@@ -30,7 +33,7 @@ async function run(text) {
   busy(true);
   const clock = new Clock();
   try {
-    const response = await fetch("/runs", {
+    const response = await reach("/runs", {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ input: text, thread_id: threadId }),
@@ -50,7 +53,7 @@ async function run(text) {
   } catch (error) {
     if (current !== mine) return;
     const stopped = error.name === "AbortError";
-    answer.broke(stopped ? "stopped" : `The stream broke: ${error.message}`);
+    answer.broke(stopped ? "stopped" : said(error));
     status(stopped ? "stopped" : "failed");
   } finally {
     clock.stop();
@@ -60,6 +63,21 @@ async function run(text) {
     }
   }
 }
+
+/** Raised when there is no server to answer. */
+class Unreachable extends Error {}
+
+async function reach(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Unreachable();
+  }
+}
+
+const said = (error) => error instanceof Unreachable
+  ? "The server cannot be reached. Is `make demo` still running?"
+  : `The stream broke: ${error.message}`;
 
 /** Stop the run at its source; its last event then says so. */
 async function stop() {
@@ -131,8 +149,15 @@ function busy(is) {
   $("send").hidden = is;
   $("stop").hidden = !is;
   $("stop").disabled = false;
+  $("input").placeholder = is ? "A run goes on: stop it first, or wait" : PLACEHOLDER;
+  hint(HINT);
   if (is) status("waiting");
   else $("input").focus();
+}
+
+function hint(text) {
+  $("hint").textContent = text;
+  $("hint").classList.toggle("now", text !== HINT);
 }
 
 function fit() {
@@ -142,6 +167,7 @@ function fit() {
 }
 
 function send(text) {
+  if (current) hint("A run goes on: stop it first (Esc), or wait. What you have written stays here.");
   if (current || !text.trim()) return;
   $("input").value = "";
   fit();
