@@ -42,6 +42,7 @@ def astream(
     show_subagents: bool = False,
     on_sink_error: str = "continue",
     max_unread: int = 10_000,
+    expose_errors: bool = False,
     **unknown: Any,
 ) -> AsyncRun[Any]:
     """Run ``runnable`` as ``ainvoke`` does and give its events while it runs.
@@ -68,6 +69,8 @@ def astream(
         show_subagents: whether agents inside tools speak to the user.
         on_sink_error: ``"continue"`` without the sink, or ``"raise"``: the run fails.
         max_unread: events that cannot merge and may wait for the reader; beyond it the run fails.
+        expose_errors: let ``error.message`` be the exception's own text, in events that may go to
+            clients: for development, and it warns.
         unknown: nothing; other names are refused with the nearest one.
 
     Raises:
@@ -83,6 +86,7 @@ def astream(
         show_subagents,
         on_sink_error,
         max_unread,
+        expose_errors,
     )
     refuse_unknown("astream", unknown, (*_RUN_OPTIONS, *Options._fields))
     plan = _plan(runnable, input, config, thread_id, user, context, call, options)
@@ -109,6 +113,7 @@ def stream(
     show_subagents: bool = False,
     on_sink_error: str = "continue",
     max_unread: int = 10_000,
+    expose_errors: bool = False,
     **unknown: Any,
 ) -> Run[Any]:
     """Run ``runnable`` as ``invoke`` does and give its events while it runs; see ``astream``.
@@ -125,6 +130,7 @@ def stream(
         show_subagents,
         on_sink_error,
         max_unread,
+        expose_errors,
     )
     refuse_unknown("stream", unknown, (*_RUN_OPTIONS, *Options._fields))
     plan = _plan(runnable, input, config, thread_id, user, context, call, options)

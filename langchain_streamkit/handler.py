@@ -40,6 +40,7 @@ _OPTIONS = (
     "streaming",
     "show_subagents",
     "max_unread",
+    "expose_errors",
 )
 _Handler = TypeVar("_Handler", bound="StreamCallbackHandler")
 
@@ -72,6 +73,7 @@ class StreamCallbackHandler(TapHandler):
         streaming: bool = True,
         show_subagents: bool = False,
         max_unread: int = 10_000,
+        expose_errors: bool = False,
         **unknown: Any,
     ) -> None:
         """See ``astream`` for the options.
@@ -86,6 +88,7 @@ class StreamCallbackHandler(TapHandler):
             streaming,
             show_subagents=show_subagents,
             max_unread=max_unread,
+            expose_errors=expose_errors,
         )
         refuse_unknown("StreamCallbackHandler", unknown, _OPTIONS)
         options = options.checked()

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.sinks.base import Sink, SinkLike
 
-_OPTIONS = ("on_end", "include", "exclude", "capture", "steps", "streaming", "show_subagents")
+_OPTIONS = (
+    "on_end",
+    "include",
+    "exclude",
+    "capture",
+    "steps",
+    "streaming",
+    "show_subagents",
+    "expose_errors",
+)
 
 
 def with_sinks(
@@ -43,6 +52,7 @@ def with_sinks(
     steps: str = "graph",
     streaming: bool = True,
     show_subagents: bool = False,
+    expose_errors: bool = False,
     **unknown: Any,
 ) -> Runnable[Any, Any]:
     """A Runnable with the input, output, schema, name, config and behaviour of ``runnable``.
@@ -54,7 +64,15 @@ def with_sinks(
 
     Raises StreamUsageError for what is no Runnable, no sink or an unknown option.
     """
-    options = Options(include, exclude, capture, steps, streaming, show_subagents=show_subagents)
+    options = Options(
+        include,
+        exclude,
+        capture,
+        steps,
+        streaming,
+        show_subagents=show_subagents,
+        expose_errors=expose_errors,
+    )
     refuse_unknown("with_sinks", unknown, _OPTIONS)
     if not sinks and on_end is None:
         raise StreamUsageError("with_sinks() without a sink watches nothing; pass one, or on_end=")

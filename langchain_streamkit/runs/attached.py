@@ -54,6 +54,7 @@ class AttachedRun:
             streaming=options.streaming,
             steps=options.steps,
             show_subagents=options.show_subagents,
+            expose_errors=options.expose_errors,
             thread_id=thread_id,
         )
         self.sequencer = Sequencer(

@@ -56,6 +56,7 @@ class RunCore:
             streaming=options.streaming,
             steps=options.steps,
             show_subagents=options.show_subagents,
+            expose_errors=options.expose_errors,
             thread_id=plan.thread_id,
         )
         self.sequencer = Sequencer(

@@ -48,6 +48,7 @@ class Options(NamedTuple):
     show_subagents: bool = False
     on_sink_error: str = "continue"
     max_unread: int = 10_000
+    expose_errors: bool = False
 
     def checked(self) -> Options:
         """Return the options, or raise StreamUsageError for a value that means nothing."""

@@ -48,7 +48,7 @@ class Normaliser:
 
     ``graph`` tells that the root is a graph, ``streaming`` that models are expected to stream,
     ``steps="all"`` shows chains as steps too, ``show_subagents`` makes what agents inside tools say
-    visible to the user.
+    visible to the user, ``expose_errors`` shows the texts of exceptions.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Normaliser:
         streaming: bool = True,
         steps: str = "graph",
         show_subagents: bool = False,
+        expose_errors: bool = False,
         thread_id: str | None = None,
     ) -> None:
         self.root = root
@@ -86,6 +87,7 @@ class Normaliser:
         )
         self._runs = self._steps.runs
         self._reports = Reports(self.outbox, self._steps)
+        self._expose_errors = expose_errors
         self._errors: list[tuple[BaseException, ErrorInfo]] = []
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             sig.ModelStart: self._model_start,
@@ -249,7 +251,9 @@ class Normaliser:
         for known, info in self._errors:
             if known is error:
                 return info
-        info = failures.error_info(error, error_id=uuid4().hex, where=where)
+        info = failures.error_info(
+            error, error_id=uuid4().hex, where=where, expose=self._expose_errors
+        )
         self._errors.append((error, info))
         return info
 

@@ -594,3 +594,24 @@ async def test_a_cancelled_result_is_runcancelled_with_its_reason() -> None:
     with pytest.raises(RunCancelled) as caught:
         await run.result()
     assert caught.value.reason == "shutdown"
+
+
+# ---- expose_errors -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("expose", [False, True])
+async def test_exception_texts_are_in_events_only_where_that_was_asked(expose: bool) -> None:  # noqa: FBT001
+    broken = RunnableLambda(raising(ValueError("the key is sk-1")))
+    sinks = [RecordingSink() for _ in range(3)]
+    run = astream(broken, "hi", sinks=[sinks[0]], expose_errors=expose)
+    handler = StreamCallbackHandler(sinks[1], expose_errors=expose)
+    watched = with_sinks(broken, sinks[2], expose_errors=expose)
+    for call in (
+        run.result(),
+        broken.ainvoke("hi", {"callbacks": [handler]}),
+        watched.ainvoke("hi"),
+    ):
+        with pytest.raises(ValueError, match="sk-1"):
+            await call
+    for sink in sinks:
+        assert ("sk-1" in the_end(sink.events).error.message) is expose
