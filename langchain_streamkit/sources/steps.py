@@ -14,7 +14,7 @@ from langchain_core.messages import BaseMessage, ToolMessage
 
 from langchain_streamkit import failures
 from langchain_streamkit.events import ErrorInfo, StepFailed, StepFinished, StepStarted
-from langchain_streamkit.sources.tree import HIDDEN_NODE, RunNode, post_order
+from langchain_streamkit.sources.tree import COMPOSITION_TAGS, HIDDEN_NODE, RunNode, post_order
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.models import ModelRuns
     from langchain_streamkit.sources.outbox import Outbox
     from langchain_streamkit.sources.tools import ToolRuns
-
-_COMPOSITION = ("seq:step:", "map:key:", "graph:step:")
 
 Placed: TypeAlias = tuple[int, BaseMessage]
 """A message a node returned, with its place in what the node returned."""
@@ -112,7 +110,7 @@ class Steps:
             parent_id=parent_id,
             namespace=node.graph_namespace(),
             langgraph_step=step if kind == "node" and isinstance(step, int) else None,
-            tags=tuple(tag for tag in node.tags if not tag.startswith(_COMPOSITION)),
+            tags=tuple(tag for tag in node.tags if not tag.startswith(COMPOSITION_TAGS)),
             cause=node.cause,
             input=node.input,
         )

@@ -90,7 +90,9 @@ class SSEFrames:
     def __init__(
         self, view: View = "chat", *, metadata: Collection[str] = (), end: bytes = b""
     ) -> None:
-        self._apply = Projection(view, metadata=metadata).apply
+        projection = Projection(view, metadata=metadata)
+        self._apply = projection.apply
+        self._hidden = projection.hidden
         self._end = end
         self.ended = False
         """Whether the last event seen was a terminal one."""
@@ -100,18 +102,23 @@ class SSEFrames:
 
         ``end`` follows a batch that ends with a terminal event.
         """
-        apply = self._apply
-        if type(events[0]) is TextDelta and len(events) == 1:  # nine of ten
-            shown = apply(events[0])
-            if shown is None:
-                return b""
-            try:
-                return b"id: %d\ndata: %b\n\n" % (shown.seq, _encode_fast(shown))
-            except UnicodeEncodeError:
-                return encode_event(shown)
-        self.ended = type(events[-1]) in _TERMINAL
-        data = b"".join([encode_event(shown) for event in events if (shown := apply(event))])
-        return data + self._end if self.ended else data
+        frames: list[bytes] = []
+        hidden = self._hidden
+        for event in events:
+            shown: Event | None = event
+            if type(event) is not TextDelta or hidden:  # nine of ten are shown as they are
+                shown = self._apply(event)
+            if shown is not None:
+                try:
+                    frames.append(b"id: %d\ndata: %b\n\n" % (shown.seq, _encode_fast(shown)))
+                except UnicodeEncodeError:
+                    frames.append(encode_event(shown))
+        last = type(events[-1])
+        if last is not TextDelta:
+            self.ended = last in _TERMINAL
+            if self.ended:
+                frames.append(self._end)
+        return frames[0] if len(frames) == 1 else b"".join(frames)
 
 
 @overload

@@ -70,14 +70,14 @@ class Projection:
         self._everything = view == "all"
         self._left_out = _STATE | _STEPS if self._chat else _STATE
         self._keys = frozenset(metadata)
-        self._hidden: set[tuple[str, str]] = set()
+        self.hidden: set[tuple[str, str]] = set()
         """(run, message) of internal messages, and (run, step) of tools that they call."""
         self._hidden_calls: set[tuple[str, str]] = set()
 
     def apply(self, event: ev.Event) -> ev.Event | None:
         """Return the event as this view shows it, ``None`` when it does not."""
         if type(event) in _OF_A_MESSAGE:
-            hidden = self._hidden
+            hidden = self.hidden
             if hidden and (event.run_id, cast("ev.TextDelta", event).message_id) in hidden:
                 return None
             return event
@@ -118,14 +118,14 @@ class Projection:
     def _message(self, event: ev.MessageStarted) -> ev.Event | None:
         key = (event.run_id, event.message_id)
         if self._chat and event.audience == "internal":
-            self._hidden.add(key)
+            self.hidden.add(key)
             return None
-        self._hidden.discard(key)
+        self.hidden.discard(key)
         return self._started(event)
 
     def _call(self, event: ev.ToolCallStarted) -> ev.Event | None:
         call = (event.run_id, event.tool_call_id)
-        if (event.run_id, event.message_id) in self._hidden:
+        if (event.run_id, event.message_id) in self.hidden:
             self._hidden_calls.add(call)
             return None
         self._hidden_calls.discard(call)  # ids repeat; the last message that asked is meant
@@ -138,8 +138,8 @@ class Projection:
         if isinstance(event, ev.ToolStarted) and (event.run_id, event.tool_call_id) in (
             self._hidden_calls
         ):
-            self._hidden.add(step)
-        if step in self._hidden:
+            self.hidden.add(step)
+        if step in self.hidden:
             return None
         if isinstance(event, ev.ToolFailed) and event.content is not None:
             return replace(event, content=None)
@@ -150,7 +150,7 @@ class Projection:
         return event
 
     def _forget(self, run_id: str) -> None:
-        self._hidden = {key for key in self._hidden if key[0] != run_id}
+        self.hidden -= {key for key in self.hidden if key[0] == run_id}
         self._hidden_calls = {key for key in self._hidden_calls if key[0] != run_id}
 
 

@@ -188,7 +188,7 @@ def test_what_a_run_hid_is_forgotten_when_it_ends() -> None:
     for event in (s.message_start("sub", audience="internal"), s.finish()):
         projection.apply(event)
 
-    assert not projection._hidden
+    assert not projection.hidden
 
 
 def test_an_unknown_view_or_a_single_key_is_refused() -> None:
