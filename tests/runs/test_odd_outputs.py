@@ -13,7 +13,6 @@ from langchain_streamkit.sources.normaliser import Normaliser
 from tests.runs.scenes import answering
 from tests.runs.watching import by_astream, by_handler_ainvoke, by_stream, by_with_sinks_ainvoke
 
-
 ROUTES = pytest.mark.parametrize(
     "route", [by_astream, by_stream, by_with_sinks_ainvoke, by_handler_ainvoke]
 )
