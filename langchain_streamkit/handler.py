@@ -14,7 +14,7 @@ from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.attached import AttachedRun
 from langchain_streamkit.runs.inbox import Inbox
-from langchain_streamkit.runs.options import Options, checked_on_end, refuse_unknown
+from langchain_streamkit.runs.options import WATCHING, Options, checked_on_end, refuse_unknown
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.sinks.base import as_sinks
 from langchain_streamkit.sources.callbacks import TapHandler, context_parent
@@ -31,17 +31,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.signals import Token
     from langchain_streamkit.sources.tap import RunTap
 
-_OPTIONS = (
-    "on_end",
-    "include",
-    "exclude",
-    "capture",
-    "steps",
-    "streaming",
-    "show_subagents",
-    "max_unread",
-    "expose_errors",
-)
 _Handler = TypeVar("_Handler", bound="StreamCallbackHandler")
 
 
@@ -90,7 +79,7 @@ class StreamCallbackHandler(TapHandler):
             max_unread=max_unread,
             expose_errors=expose_errors,
         )
-        refuse_unknown("StreamCallbackHandler", unknown, _OPTIONS)
+        refuse_unknown("StreamCallbackHandler", unknown, (*WATCHING, "max_unread"))
         options = options.checked()
         checked_on_end(on_end)
         self._inbox = Inbox(max_unread)

@@ -11,7 +11,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import get_config_list
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.runs.options import Options, checked_on_end, refuse_unknown
+from langchain_streamkit.runs.options import WATCHING, Options, checked_on_end, refuse_unknown
 from langchain_streamkit.runs.plan import as_runnable, plan_run
 from langchain_streamkit.runs.watch import Watch
 from langchain_streamkit.sinks.base import as_sinks
@@ -29,17 +29,6 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.sinks.base import Sink, SinkLike
-
-_OPTIONS = (
-    "on_end",
-    "include",
-    "exclude",
-    "capture",
-    "steps",
-    "streaming",
-    "show_subagents",
-    "expose_errors",
-)
 
 
 def with_sinks(
@@ -73,7 +62,7 @@ def with_sinks(
         show_subagents=show_subagents,
         expose_errors=expose_errors,
     )
-    refuse_unknown("with_sinks", unknown, _OPTIONS)
+    refuse_unknown("with_sinks", unknown, WATCHING)
     if not sinks and on_end is None:
         raise StreamUsageError("with_sinks() without a sink watches nothing; pass one, or on_end=")
     target, on_end = as_runnable(runnable), checked_on_end(on_end)

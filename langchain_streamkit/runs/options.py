@@ -77,6 +77,19 @@ class Options(NamedTuple):
         return as_filter(self.include, self.exclude)
 
 
+WATCHING = (
+    "on_end",
+    "include",
+    "exclude",
+    "capture",
+    "steps",
+    "streaming",
+    "show_subagents",
+    "expose_errors",
+)
+"""What can be asked of a run that someone else makes."""
+
+
 def checked_on_end(on_end: Any) -> Any:
     """``on_end`` if it can be called; else StreamUsageError."""
     if on_end is not None and not callable(on_end):

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from langchain_streamkit.events import Event
-    from langchain_streamkit.runs.maker import Keep, Transform
+    from langchain_streamkit.runs.maker import Keep, Queued, Transform
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.snapshot import RunSnapshot
     from langchain_streamkit.sources.lane import TextLane
     from langchain_streamkit.sources.normaliser import Normaliser
-    from langchain_streamkit.sources.signals import AnySignal
 
 _FOLD_AT = 512
 """Raw signals (up to 1 KB each) that may lie unread before they are folded into drafts."""
@@ -95,8 +94,8 @@ class Sequencer:
 
     # ---- writing -----------------------------------------------------------------------------
 
-    def push(self, signal: AnySignal) -> None:
-        """Take a signal, from any thread; never waits for another one."""
+    def push(self, signal: Queued) -> None:
+        """Take a signal, or a lane with text, from any thread; never waits for another one."""
         if self._maker.closed:
             self.normaliser.late += 1
             return
@@ -107,18 +106,6 @@ class Sequencer:
                 self._work(seal=True)
         elif len(signals) >= self._fold_at:
             self._work(seal=False)
-        wake = self.wake
-        if wake is not None:
-            wake()
-
-    def tell(self, lane: TextLane) -> None:
-        """Take a lane in which text lies; as ``push``, but there is one a model call at most."""
-        if self._maker.closed:
-            self.normaliser.late += 1
-            return
-        self._signals.append(lane)
-        if self._eager and not self._lagging():
-            self._work(seal=True)
         wake = self.wake
         if wake is not None:
             wake()

@@ -126,15 +126,7 @@ class Run(RunHandle, Generic[Output]):
         sinks: Iterable[SinkLike] | SinkLike = (),
         on_end: OnEnd | None = None,
     ) -> Run[Output]:
-        """The run that goes on where this one was interrupted, with an answer by interrupt id.
-
-        ``on_end`` is this run's, if no other is given. The sinks of this run were closed with it:
-        give new ones. Where this object is gone, as on a server, call ``stream`` with
-        ``Command(resume={interrupt_id: answer})`` as the input, and the same ``thread_id``.
-
-        Raises StreamUsageError when this run is not interrupted, was resumed already, or an id is
-        not pending.
-        """
+        """The run that goes on where this one was interrupted; see ``AsyncRun.resume``."""
         plan = self._resume_plan(answers)
         on_end = checked_on_end(on_end) or self._on_end
         run: Run[Output] = Run(plan, as_sinks(sinks), on_end)

@@ -36,7 +36,7 @@ class LaneQueue(Protocol):
         """Where callbacks find the lane."""
         ...
 
-    def tell(self, lane: TextLane, /) -> None:
+    def push(self, signal: TextLane, /) -> None:
         """Take the lane as the signal that text lies in it."""
         ...
 
@@ -61,13 +61,12 @@ class TextLane:
         "_message_id",
         "_outbox",
         "_path",
-        "_queue",
         "_show",
         "_step_id",
         "pieces",
+        "queue",
         "queued",
         "run_id",
-        "tell",
         "ts",
     )
 
@@ -90,8 +89,7 @@ class TextLane:
         self._message_id = writer.message_id
         self._index = block.index
         self._show: Callable[[str], object] | None = None
-        self._queue = queue
-        self.tell = queue.tell
+        self.queue = queue
         self.pieces: deque[str] = deque()
         """What was put and not taken out yet."""
         self.queued = False
@@ -109,14 +107,10 @@ class TextLane:
             parts.append(pieces.popleft())
         return "".join(parts)
 
-    def tell_growth(self, pieces: int) -> None:
-        """Tell the queue how much lies here."""
-        self._queue.tell_growth(pieces)
-
     def close(self) -> None:
         """The message has ended: what lies here still, or is put later, comes too late."""
         self._assembler = None
-        self._queue.lanes.drop(self)
+        self.queue.lanes.drop(self)
 
     def draft(self, text: str) -> bool:
         """Let ``text`` go the long way, into drafts; False if it comes too late."""
@@ -147,7 +141,7 @@ class TextLane:
                 return None
         show = self._show
         if show is None:  # the start of the block has been shown by now
-            show = self._show = self._queue.text_writer(self._message_id, self._index)
+            show = self._show = self.queue.text_writer(self._message_id, self._index)
         show(text)
         outbox = self._outbox
         seq = outbox.seq = outbox.seq + 1
@@ -191,9 +185,9 @@ class Lanes:
                     if not lane.queued:
                         lane.queued = True
                         lane.ts = int(time() * 1000)
-                        lane.tell(lane)
+                        lane.queue.push(lane)
                     elif not len(unread) % _STRIDE:
-                        lane.tell_growth(len(unread))
+                        lane.queue.tell_growth(len(unread))
                 return
             # What is put after this must not join what lies there from before.
             self._lanes.pop(id(run_id), None)

@@ -202,8 +202,7 @@ class Normaliser:
 
     def break_off(self, ts: int, error: Exception) -> None:
         """An error of ours kept the run from ending as it should: close what is open, and fail."""
-        self.outbox.now = ts
-        self._steps.close_all("error")
+        self._close_all(ts, "error")
         usage, timing = self._accounts.total(ts)
         info = failures.error_info(error, error_id=uuid4().hex, where="run")
         fields = {"error": msgspec.structs.replace(info, code="internal")}

@@ -45,13 +45,6 @@ _TERMINAL = frozenset(EVENT_CLASSES[name] for name in TERMINAL_TYPES)
 _encode_fast = msgspec.json.Encoder().encode
 
 
-def _encode(event: Event) -> bytes:
-    try:
-        return _encode_fast(event)
-    except UnicodeEncodeError:  # a half surrogate, which the event itself knows how to clean
-        return event.to_json()
-
-
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")  # no others: JSON may hold U+2028, \x0b, \x85 as they are
 _FORBIDDEN = re.compile(r"[\r\n\0]")
 
@@ -76,7 +69,11 @@ def frame(data: bytes, *, event_id: str | None = None, event: str | None = None)
 
 def encode_event(event: Event) -> bytes:
     """Return the frame of one event: ``id`` its ``seq``, ``data`` its JSON (no line breaks)."""
-    return b"id: %d\ndata: %b\n\n" % (event.seq, _encode(event))
+    try:
+        data = _encode_fast(event)
+    except UnicodeEncodeError:  # a half surrogate, which the event itself knows how to clean
+        data = event.to_json()
+    return b"id: %d\ndata: %b\n\n" % (event.seq, data)
 
 
 def opening(retry_ms: int | None = None) -> bytes:
