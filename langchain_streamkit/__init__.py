@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langchain_streamkit.adapting import adapt as adapt
     from langchain_streamkit.api import astream as astream
     from langchain_streamkit.api import stream as stream
     from langchain_streamkit.errors import AdaptError as AdaptError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "adapt": "adapting",
     "astream": "api",
     "stream": "api",
     "AdaptError": "errors",
@@ -83,6 +85,7 @@ __all__ = [
     "StreamUsageError",
     "WebSocketSession",
     "__version__",
+    "adapt",
     "astream",
     "check_stream",
     "decode_event",

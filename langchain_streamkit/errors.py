@@ -37,3 +37,11 @@ class RunCancelled(StreamError):
 
 class ReaderOverflow(StreamError):
     """The reader left more events unread than ``max_unread`` allows."""
+
+
+class ProducerLost(StreamError):
+    """Whoever made the run is gone before its end: what was being read broke off."""
+
+
+class SourceFailed(StreamError):
+    """An adapted stream says in words that its run failed; the exception itself is elsewhere."""

@@ -80,7 +80,9 @@ _BY_CLASS: Mapping[str, Failure] = {
     "InvalidUpdateError": Failure("graph_error"),
     "NodeTimeoutError": Failure("graph_error"),
     "OutputParserException": Failure("parse_error"),
+    "ProducerLost": Failure("producer_lost", retryable=True),
     "ReaderOverflow": Failure("reader_overflow"),
+    "SourceFailed": Failure("graph_error"),
     "ToolException": Failure("tool_error"),
     "UnknownInterruptError": Failure("invalid_input"),
 }

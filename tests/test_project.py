@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"sources"},
     {"log", "sinks", "wire"},
     {"runs"},
-    {"api"},
+    {"adapting", "api"},
     {"handler", "runnable"},
     {"testing"},
     {"cli", "serve"},

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from langchain_streamkit.events import CancelReason, Event
+    from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.sinks.base import Sink, SinkLike
@@ -35,7 +36,9 @@ Output = TypeVar("Output")
 class AsyncRun(RunHandle, Generic[Output]):
     """A run and its events: ``async for event in run``, then ``await run.result()``."""
 
-    def __init__(self, plan: Plan, sinks: Sequence[Sink], on_end: OnEnd | None) -> None:
+    def __init__(
+        self, plan: Plan | SourcePlan, sinks: Sequence[Sink], on_end: OnEnd | None
+    ) -> None:
         super().__init__(RunCore(plan, sinks, on_end))
         self._on_end = on_end
         self._driver = AsyncDriver(self._core)

@@ -25,12 +25,14 @@ from langchain_streamkit.sources.tap import RunTap
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from uuid import UUID
 
     from langchain_core.runnables import RunnableConfig
 
+    from langchain_streamkit.errors import AdaptError
     from langchain_streamkit.events import CancelReason
+    from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.signals import Token
@@ -44,10 +46,14 @@ STOP_GRACE_S = 1.0
 class RunCore:
     """One run without the question of who runs it. Implements ``callbacks.Router``."""
 
-    def __init__(self, plan: Plan, sinks: Sequence[Sink], on_end: OnEnd | None) -> None:
+    def __init__(
+        self, plan: Plan | SourcePlan, sinks: Sequence[Sink], on_end: OnEnd | None
+    ) -> None:
         options = plan.options
         self.plan = plan
+        self.name = plan.name
         self.run_id = str(plan.run_id)
+        self.thread_id = plan.thread_id
         self.snapshot = RunSnapshot()
         self.outlets = Outlets(sinks, self._sink_failed, self)
         self.normaliser = Normaliser(
@@ -76,9 +82,22 @@ class RunCore:
         self.stop_work: Callable[[], None] | None = None
         """Cancels the running task; set by who runs it."""
         self.lanes = self.sequencer.lanes
+        self.refusal: AdaptError | None = None
+        """Why there is no run: what was to be read is no stream we know."""
+        self._begun = False
         self._own_failure: BaseException | None = None
         self._root_ended = False
         self._on_end = on_end
+
+    @property
+    def call(self) -> Plan:
+        """The call of a runnable that this run is. Raises StreamUsageError if it is none."""
+        if self.plan.route == "source":
+            raise errors.StreamUsageError(
+                f"run {self.run_id} was adapted from a stream, so there is no runnable to call:"
+                " call astream(runnable, input) yourself"
+            )
+        return self.plan
 
     # ---- the handler's side (see callbacks.Router) -------------------------------------------
 
@@ -105,27 +124,26 @@ class RunCore:
 
     def config(self) -> RunnableConfig:
         """The config of the call, watched by this run. Call it in the context of the call."""
-        handler = handler_base(streaming=self.plan.options.streaming)(self)
-        config = self.plan.config_for(handler)
-        return watch_graph(
-            config,
-            self.tap,
-            is_graph=self.plan.is_graph,
-            output_mode=self._output_mode(),
-        )
-
-    def _output_mode(self) -> str | None:
-        if not (self.plan.is_graph and self.plan.options.output_deltas):
-            return None
-        return output_mode_of(unwrapped(self.plan.runnable))
+        plan = self.call
+        config = plan.config_for(handler_base(streaming=plan.options.streaming)(self))
+        shown = plan.is_graph and plan.options.output_deltas
+        mode = output_mode_of(unwrapped(plan.runnable)) if shown else None
+        return watch_graph(config, self.tap, is_graph=plan.is_graph, output_mode=mode)
 
     # ---- beginning and stopping --------------------------------------------------------------
 
     def begin(self) -> None:
+        """Emit run.started, unless only the first item will tell what runs."""
+        if self.plan.route != "source":
+            self.open(self.plan.name, self.plan.thread_id, self.plan.config.get("metadata") or {})
+
+    def open(self, name: str, thread_id: str | None, metadata: Mapping[str, Any]) -> None:
         """Emit run.started."""
-        plan = self.plan
-        metadata: Any = to_plain(plan.config.get("metadata") or {})
-        self.sequencer.begin(now_ms(), plan.name, plan.user, metadata)
+        self._begun = True
+        self.name = name
+        self.thread_id = self.normaliser.thread_id = thread_id
+        plain: Any = to_plain(metadata)
+        self.sequencer.begin(now_ms(), name, self.plan.user, plain)
 
     @property
     def ended(self) -> bool:
@@ -188,6 +206,10 @@ class RunCore:
 
     def conclude(self, result: Any, error: BaseException | None) -> None:
         """The call is over: make the terminal event, once."""
+        if isinstance(error, errors.AdaptError) and not self._begun:
+            self._refuse(error)
+            return
+        self._ensure_begun()
         self.sequencer.settle(seal=False)  # what is folded now may still overflow
         if self._own_failure is not None and not self._root_ended:
             self._end_failed(self._own_failure)
@@ -201,6 +223,16 @@ class RunCore:
             self._end_left(error)
         else:
             self._end_failed(error)
+
+    def _ensure_begun(self) -> None:
+        if not self._begun:
+            self.open(self.name, self.thread_id, {})
+
+    def _refuse(self, error: AdaptError) -> None:
+        """There is nothing to tell: no event at all, and the error for whoever asks."""
+        self.error = self.refusal = error
+        self._on_end = None
+        self._ended(self.sequencer.conclude(lambda _: None))
 
     def _end_well(self, result: Any) -> None:
         def end(normaliser: Normaliser) -> None:
@@ -224,12 +256,13 @@ class RunCore:
         def end(normaliser: Normaliser) -> None:
             self.error = error
             info = normaliser.fail(now_ms(), error)
-            log_failure(error, info, self.run_id, self.plan.thread_id)
+            log_failure(error, info, self.run_id, self.thread_id)
 
         self._ended(self.sequencer.conclude(end))
 
     def end_unstopped(self) -> None:
         """End although the call has not stopped: what is open is named as pending."""
+        self._ensure_begun()
         if self._own_failure is not None:
             self._end_failed(self._own_failure)
         else:
@@ -240,7 +273,7 @@ class RunCore:
         def end(normaliser: Normaliser) -> None:
             pending = normaliser.open_names() if unstopped else still_running(self)
             if unstopped and not pending:
-                pending = [self.plan.name]
+                pending = [self.name]
             text = _cancel_text(self.run_id, reason, pending)
             self.error = errors.RunCancelled(text, reason=reason)
             normaliser.cancel(now_ms(), reason, pending)

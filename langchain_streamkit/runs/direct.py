@@ -94,7 +94,7 @@ class DirectReader:
             self._reading = None
 
     def _call(self) -> tuple[Answer, AsyncGenerator[Any, None]]:
-        plan = self._core.plan
+        plan = self._core.call
         self._answer = Answer(self._core)
         stream = plan.runnable.astream(plan.input, plan.config, **plan.kwargs)
         self._stream = as_agen(stream)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessageChunk, BaseMessage, message_chunk_to_message
 
+from langchain_streamkit.runs.adapted import read_source, read_source_sync
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.sources.pieces import extract
 from langchain_streamkit.sources.results import now_ms
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 async def drive(core: RunCore) -> Any:
     """Make the call in the running loop and return its result; raises what the call raises."""
+    if core.plan.route == "source":
+        return await read_source(core, core.plan)
     plan = core.plan
     if plan.route == "items":
         return await _by_items(core)
@@ -42,6 +45,8 @@ async def drive(core: RunCore) -> Any:
 
 def drive_sync(core: RunCore) -> Any:
     """The same in plain synchronous code."""
+    if core.plan.route == "source":
+        return read_source_sync(core, core.plan)
     plan = core.plan
     if plan.route == "items":
         return _by_items_sync(core)
@@ -80,7 +85,7 @@ class Collected:
 
 async def _by_items(core: RunCore) -> BaseMessage | None:
     """A bare model by its own chunks: no callback of ours runs per token."""
-    plan = core.plan
+    plan = core.call
     answer = Answer(core)
     stream = plan.runnable.astream(plan.input, plan.config, **plan.kwargs)
     try:
@@ -94,7 +99,7 @@ async def _by_items(core: RunCore) -> BaseMessage | None:
 
 
 def _by_items_sync(core: RunCore) -> BaseMessage | None:
-    plan = core.plan
+    plan = core.call
     answer = Answer(core)
     try:
         with closing(_gen(plan.runnable.stream(plan.input, plan.config, **plan.kwargs))) as chunks:
@@ -114,21 +119,22 @@ class Answer:
     """
 
     def __init__(self, core: RunCore) -> None:
-        self._run_id = core.plan.run_id
+        plan = core.call
+        self._run_id = plan.run_id
         self._core = core
         self._say = core.lanes.token
         self._chunks: list[AIMessageChunk] = []
         self._texts: list[str] = []
         self._whole: BaseMessage | None = None
-        model = unwrapped(core.plan.runnable)
-        config = core.plan.config
+        model = unwrapped(plan.runnable)
+        config = plan.config
         core.tap.model_start(
             self._run_id,
             None,
-            core.plan.name,
+            plan.name,
             config.get("tags"),
-            {**(config.get("metadata") or {}), **_model_params(model, core.plan.kwargs)},
-            [_input_messages(core.plan.input)],
+            {**(config.get("metadata") or {}), **_model_params(model, plan.kwargs)},
+            [_input_messages(plan.input)],
         )
 
     def add(self, chunk: BaseMessage) -> None:

@@ -38,7 +38,7 @@ class RunHandle:
     @property
     def thread_id(self) -> str | None:
         """The conversation, where the config names one."""
-        return self._core.plan.thread_id
+        return self._core.thread_id
 
     @property
     def outcome(self) -> str:
@@ -84,6 +84,7 @@ class RunHandle:
 
     def _resume_plan(self, answers: Mapping[str, Any]) -> Plan:
         """The plan of the run that goes on with ``answers``. Raises StreamUsageError."""
+        plan = self._core.call
         if self.outcome != "interrupted":
             raise StreamUsageError(
                 f"run {self.run_id} is {self.outcome}, not interrupted: there is nothing to resume"
@@ -111,7 +112,6 @@ class RunHandle:
             )
         from langgraph.types import Command
 
-        plan = self._core.plan
         run_id = uuid7()
         return plan._replace(
             input=None if breakpoint_only else Command(resume=dict(answers)),
@@ -121,7 +121,7 @@ class RunHandle:
 
     def _describe(self, *, started: bool) -> str:
         kind = type(self).__name__
-        name = self._core.plan.name
+        name = self._core.name
         if not started:
             return f"<{kind} {name} {self.run_id}: not started, it starts when it is read>"
         return f"<{kind} {name} {self.run_id}: {self.outcome}>"

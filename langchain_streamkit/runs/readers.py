@@ -52,7 +52,7 @@ class Batches(_Reader):
             if ended:
                 # The loop over a run ends when its sinks and on_end are done.
                 await self._driver.finished()
-                raise StopAsyncIteration
+                raise self._driver.core.refusal or StopAsyncIteration
             await self._driver.more()
 
 
@@ -104,7 +104,7 @@ class Encoded(_Reader):
                         return data
                 elif ended:
                     await self._driver.finished()
-                    raise StopAsyncIteration
+                    raise self._driver.core.refusal or StopAsyncIteration
                 else:
                     await self._driver.more()
         except StopAsyncIteration:

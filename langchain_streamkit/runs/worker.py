@@ -103,6 +103,8 @@ class Worker:
                     return events
             elif ended:
                 self.wait()
+                if self.core.refusal is not None:
+                    raise self.core.refusal
                 return []
             self._wait_for_change(lambda: sequencer.has_more)
 

@@ -1,0 +1,165 @@
+"""``adapt``: a stream that somebody else made, as a run of ours."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, overload
+
+from langchain_core.runnables import Runnable
+from langchain_core.utils.uuid import uuid7
+
+from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.runs.adapted import SourcePlan
+from langchain_streamkit.runs.async_run import AsyncRun
+from langchain_streamkit.runs.options import Options, checked_on_end, name_of, refuse_unknown
+from langchain_streamkit.runs.sync_run import Run
+from langchain_streamkit.sinks.base import as_sinks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Awaitable, Collection, Iterable
+
+    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.sinks.base import SinkLike
+
+_MODES = ("values", "updates", "messages", "custom", "debug", "tasks", "checkpoints", "tools")
+
+
+@overload
+def adapt(
+    source: AsyncIterable[Any] | Awaitable[Any],
+    *,
+    mode: str | None = None,
+    user: str | None = None,
+    sinks: Iterable[SinkLike] | SinkLike = (),
+    on_end: OnEnd | None = None,
+    include: Iterable[Any] | None = None,
+    exclude: Iterable[Any] | None = None,
+    capture: Collection[str] = (),
+    steps: str = "graph",
+    output_deltas: bool = False,
+    show_subagents: bool = False,
+    on_sink_error: str = "continue",
+    max_unread: int = 10_000,
+    expose_errors: bool = False,
+    **unknown: Any,
+) -> AsyncRun[Any]: ...
+
+
+@overload
+def adapt(
+    source: Iterable[Any],
+    *,
+    mode: str | None = None,
+    user: str | None = None,
+    sinks: Iterable[SinkLike] | SinkLike = (),
+    on_end: OnEnd | None = None,
+    include: Iterable[Any] | None = None,
+    exclude: Iterable[Any] | None = None,
+    capture: Collection[str] = (),
+    steps: str = "graph",
+    output_deltas: bool = False,
+    show_subagents: bool = False,
+    on_sink_error: str = "continue",
+    max_unread: int = 10_000,
+    expose_errors: bool = False,
+    **unknown: Any,
+) -> Run[Any]: ...
+
+
+def adapt(
+    source: Any,
+    *,
+    mode: str | None = None,
+    user: str | None = None,
+    sinks: Iterable[SinkLike] | SinkLike = (),
+    on_end: OnEnd | None = None,
+    include: Iterable[Any] | None = None,
+    exclude: Iterable[Any] | None = None,
+    capture: Collection[str] = (),
+    steps: str = "graph",
+    output_deltas: bool = False,
+    show_subagents: bool = False,
+    on_sink_error: str = "continue",
+    max_unread: int = 10_000,
+    expose_errors: bool = False,
+    **unknown: Any,
+) -> AsyncRun[Any] | Run[Any]:
+    """Read ``source``, a stream that somebody else made, as a run with the events of ours.
+
+    ``source`` is recognised by its first item, live or recorded: ``astream_events`` (version
+    ``"v2"`` or ``"v3"``), ``graph.astream`` or ``stream`` in any mode or list of modes, the same of
+    a ``RemoteGraph``, chat-completion and Responses streams of the OpenAI SDK. Asynchronous ones
+    (or what has to be awaited to get one) give an ``AsyncRun``, plain ones a ``Run``. What a route
+    cannot tell is missing; docs/routes.md says what that is.
+
+    The run is lazy as every run is. Cancelling it, or leaving it, closes the source. An exception
+    of the source is the run's. The run has an id of its own.
+
+    Args:
+        source: the stream. Not a list of strings, not one item of it.
+        mode: the stream mode of a graph's items, for the one case in which they do not tell it:
+            a single mode given as a string. ``"messages"`` and ``"debug"`` are always recognised.
+        user: this and all further options are those of ``astream``.
+        sinks: where events go besides the reader.
+        on_end: called once with the ``RunSnapshot`` after every ending.
+        include: types, families or event classes to give.
+        exclude: types, families or event classes to leave out.
+        capture: any of ``inputs``, ``outputs``, ``state``, ``checkpoints``, as far as told.
+        steps: ``"graph"`` or ``"all"``.
+        output_deltas: also give the root's own output chunks, where the route has them.
+        show_subagents: whether agents inside tools speak to the user.
+        on_sink_error: ``"continue"`` or ``"raise"``.
+        max_unread: events that cannot merge and may wait for the reader.
+        expose_errors: let ``error.message`` be the exception's own text.
+        unknown: nothing; other names are refused with the nearest one.
+
+    Raises:
+        StreamUsageError: at once, for what is no stream.
+        AdaptError: when it is read, for a stream whose first item nobody knows.
+    """
+    options = Options(
+        include,
+        exclude,
+        capture,
+        steps,
+        True,  # noqa: FBT003 -- streaming: somebody else has decided it
+        output_deltas,
+        show_subagents,
+        on_sink_error,
+        max_unread,
+        expose_errors,
+    )
+    known = [name for name in Options._fields if name != "streaming"]
+    refuse_unknown("adapt", unknown, ("mode", "user", "sinks", "on_end", *known))
+    if mode is not None and mode not in _MODES:
+        raise StreamUsageError(f"mode={mode!r} is no stream mode; write one of {', '.join(_MODES)}")
+    is_async = _is_async(source)
+    plan = SourcePlan(source, uuid7(), user, options.checked(), mode)
+    if is_async:
+        return AsyncRun(plan, as_sinks(sinks), checked_on_end(on_end))
+    return Run(plan, as_sinks(sinks), checked_on_end(on_end))
+
+
+def _is_async(source: Any) -> bool:
+    """Whether the stream has to be read in a loop. Raises StreamUsageError if it is no stream."""
+    given: Any = source
+    shown = name_of(given)
+    if isinstance(source, Runnable):
+        raise StreamUsageError(
+            f"{shown} is a runnable, not a stream; write astream(runnable, input)"
+        )
+    if isinstance(source, AsyncRun | Run):
+        raise StreamUsageError(f"{shown} is a run already: read it as it is")
+    if hasattr(source, "__aiter__") or inspect.isawaitable(source):
+        return True
+    if not (isinstance(given, str | bytes | dict) or hasattr(given, "model_dump")):  # one item
+        if hasattr(given, "__iter__"):
+            return False
+        if hasattr(given, "__aenter__"):
+            return True
+        if hasattr(given, "__enter__"):
+            return False
+    raise StreamUsageError(
+        f"adapt() takes a stream, not {shown}; pass what astream_events(...),"
+        " graph.astream(...) or an OpenAI client with stream=True returns"
+    )

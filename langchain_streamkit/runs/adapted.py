@@ -1,0 +1,152 @@
+"""A run that someone else makes: the items of its stream are read here and told as events.
+
+Guarantees: the source is closed whatever ends the run; an item that cannot be used costs a
+diagnostic, never the run; a stream that nobody knows is refused at its first item.
+"""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
+
+from langchain_streamkit.errors import AdaptError
+from langchain_streamkit.failures import LOGGER
+from langchain_streamkit.sources.adapters import recognise
+from langchain_streamkit.sources.callbacks import StopRun
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+    from uuid import UUID
+
+    from langchain_streamkit.runs.core import RunCore
+    from langchain_streamkit.runs.options import Options
+    from langchain_streamkit.sources.adapters import Adapter
+
+
+class SourcePlan(NamedTuple):
+    """One stream to read; its own first item tells what runs."""
+
+    source: Any
+    run_id: UUID
+    user: str | None
+    options: Options
+    mode: str | None
+    """LangGraph's stream mode, where its items do not tell."""
+    name: str = "stream"
+    """What the run is called until the first item is there."""
+    thread_id: str | None = None
+    is_graph: bool = False
+    route: Literal["source"] = "source"
+
+
+class Reading:
+    """What was read of a source so far."""
+
+    _SKIPPED: ClassVar = "item_skipped"
+
+    def __init__(self, core: RunCore, plan: SourcePlan) -> None:
+        self._core = core
+        self._mode = plan.mode
+        self._adapter: Adapter | None = None
+        self._skipped: set[str] = set()
+
+    def begin(self, first: Any) -> Callable[[Any], None]:
+        """Choose the adapter and open the run; returns what takes the items. Raises AdaptError."""
+        core = self._core
+        adapter = self._adapter = recognise(first, core.tap, core.lanes, mode=self._mode)
+        core.open(*adapter.opening(first))
+        return adapter.feed
+
+    def failed(self, error: Exception) -> None:
+        """An item could not be taken: one diagnostic for each reason."""
+        if not isinstance(error, AdaptError):
+            self._core.report("an item of the stream", error)
+            return
+        LOGGER.warning("an item of run %s was left out: %s", self._core.run_id, error)
+        text = str(error)
+        if text not in self._skipped:
+            self._skipped.add(text)
+            self._core.tap.note(self._core.tap.root, self._SKIPPED, text)
+
+    def end(self) -> object:
+        """The source has ended by itself: what the run returned."""
+        return None if self._adapter is None else self._adapter.end()
+
+
+async def read_source(core: RunCore, plan: SourcePlan) -> object:
+    """Read an async source to its end; raises what it raises."""
+    reading = Reading(core, plan)
+    feed: Callable[[Any], None] | None = None
+    async with _opened(plan.source) as items:
+        async for item in items:
+            if feed is None:
+                feed = reading.begin(item)
+            try:
+                feed(item)
+            except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
+                reading.failed(exc)
+    return reading.end()
+
+
+def read_source_sync(core: RunCore, plan: SourcePlan) -> object:
+    """Read a plain source to its end; raises what it raises, StopRun once a stop was asked."""
+    reading = Reading(core, plan)
+    feed: Callable[[Any], None] | None = None
+    with _opened_sync(plan.source) as items:
+        core.stop_work = _closer(items)
+        for item in items:
+            if core.stopping:
+                raise StopRun
+            if feed is None:
+                feed = reading.begin(item)
+            try:
+                feed(item)
+            except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
+                reading.failed(exc)
+    return reading.end()
+
+
+@asynccontextmanager
+async def _opened(source: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
+    """The iterator of a source, which may have to be awaited or entered; closed in the end."""
+    if inspect.isawaitable(source):
+        source = await source
+    if not hasattr(source, "__aiter__"):
+        async with source as entered, _opened(entered) as items:
+            yield items
+        return
+    items = cast("AsyncIterator[Any]", aiter(source))
+    try:
+        yield items
+    finally:
+        for one in (items, source):
+            for name in ("aclose", "close", "abort"):
+                close = getattr(one, name, None)
+                if close is not None:
+                    answer = close()
+                    if inspect.isawaitable(answer):
+                        await answer
+                    break
+
+
+@contextmanager
+def _opened_sync(source: Any) -> Generator[Iterator[Any], None, None]:
+    if not hasattr(source, "__iter__"):
+        with source as entered, _opened_sync(entered) as items:
+            yield items
+        return
+    items = iter(source)
+    try:
+        yield items
+    finally:
+        for one in (items, source):
+            close = getattr(one, "close", None) or getattr(one, "abort", None)
+            if close is not None:
+                close()
+
+
+def _closer(items: Iterator[Any]) -> Callable[[], None] | None:
+    """What makes a blocked read end, from another thread: generators cannot be closed so."""
+    close = getattr(items, "close", None)
+    return None if inspect.isgenerator(items) else close
