@@ -1,0 +1,66 @@
+"""The ways to see a scene: by our own run, by our handler, and by adapting every other stream."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from langgraph.types import Command
+
+from langchain_streamkit import StreamCallbackHandler, adapt, astream
+
+if TYPE_CHECKING:
+    from langchain_streamkit.events import Event
+    from tests.routes.scenes import Scene
+
+Way: TypeAlias = Callable[[Any, Any, dict[str, Any]], Awaitable["list[Event]"]]
+"""Runs a graph on an input with a config, and gives the events."""
+
+WAYS: dict[str, Way] = {}
+
+
+def way(run: Way) -> Way:
+    WAYS[run.__name__] = run
+    return run
+
+
+async def seen(scene: Scene, way: Way) -> list[list[Event]]:
+    """The events of a scene, a list for each run of it."""
+    graph = scene.make()
+    config: dict[str, Any] = {"configurable": {"thread_id": "t"}}
+    streams = [await way(graph, scene.value, config)]
+    if scene.answers is not None:
+        streams.append(await way(graph, Command(resume=scene.answers), config))
+    return streams
+
+
+async def _all(run: Any) -> list[Event]:
+    return [event async for event in run]
+
+
+async def recorded(stream: Any) -> list[Any]:
+    """The items of a stream that may fail."""
+    items: list[Any] = []
+    with contextlib.suppress(Exception):
+        async for item in stream:
+            items.append(item)
+    return items
+
+
+@way
+async def our_run(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return await _all(astream(graph, value, config))
+
+
+@way
+async def our_handler(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    handler = StreamCallbackHandler()
+    with contextlib.suppress(Exception):
+        await graph.ainvoke(value, {**config, "callbacks": [handler]})
+    return list(handler)
+
+
+@way
+async def events_v2(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return await _all(adapt(graph.astream_events(value, config, version="v2")))
