@@ -44,13 +44,14 @@ async def recorded(stream: Any) -> list[Any]:
     items: list[Any] = []
     with contextlib.suppress(Exception):
         async for item in stream:
-            items.append(item)
+            items.append(item)  # noqa: PERF401 -- those before the failure are kept
     return items
 
 
 @way
 async def our_run(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
-    return await _all(astream(graph, value, config))
+    given: Any = config
+    return await _all(astream(graph, value, given))
 
 
 @way
