@@ -193,8 +193,13 @@ class Normaliser:
         self.finish(ts, None if paused or not error.args else to_plain(error.args[0]))
 
     def fail(self, ts: int, error: BaseException) -> ErrorInfo:
-        """End with ``run.failed``; everything open fell with it."""
-        info = self.error_info(error, "run")
+        """End with ``run.failed``; everything open fell with it.
+
+        A source that does not say what failed leaves it open: the innermost is taken for it.
+        """
+        kinds = {node.kind for node in post_order(self._steps.root) if not node.children}
+        places = [place for kind, place in _WHERE.items() if kind in kinds]
+        info = self.error_info(error, places[0] if places else "run")
         self._close_all(ts, "error")
         usage, timing = self._accounts.total(ts)
         self.outbox.add(RunFailed, {"error": info, "usage": usage, "timing": timing})

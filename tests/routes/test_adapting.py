@@ -90,6 +90,16 @@ async def test_an_exception_of_the_source_is_the_runs() -> None:
     assert source.closed
 
 
+async def test_an_exception_in_mid_answer_is_the_models() -> None:
+    items = await v2_items()
+    told = [n for n, item in enumerate(items) if item["event"] == "on_chat_model_stream"]
+    events = await read(adapt(Source(*items[: told[0] + 1], then=RuntimeError("died"))))
+    last = events[-1]
+    assert isinstance(last, ev.RunFailed)
+    assert last.error.code == "model_error"
+    assert any(isinstance(event, ev.MessageAborted) for event in events)
+
+
 async def test_an_exception_before_the_first_item_is_the_runs() -> None:
     run = adapt(Source(then=PermissionError("no key")))
     assert [event.type for event in await read(run)] == ["run.started", "run.failed"]
