@@ -198,7 +198,7 @@ class Normaliser:
         A source that does not say what failed leaves it open: the innermost is taken for it.
         """
         kinds = {node.kind for node in post_order(self._steps.root) if not node.children}
-        places = [place for kind, place in _WHERE.items() if kind in kinds]
+        places: list[failures.Where] = [place for kind, place in _WHERE.items() if kind in kinds]
         info = self.error_info(error, places[0] if places else "run")
         self._close_all(ts, "error")
         usage, timing = self._accounts.total(ts)
