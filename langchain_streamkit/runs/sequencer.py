@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.snapshot import RunSnapshot
     from langchain_streamkit.sources.lane import TextLane
     from langchain_streamkit.sources.normaliser import Normaliser
+    from langchain_streamkit.wire.source import Frames
 
 _FOLD_AT = 512
 """Raw signals (up to 1 KB each) that may lie unread before they are folded into drafts."""
@@ -217,6 +218,19 @@ class Sequencer:
         finally:
             self._lock.release()
 
+    def encoded(self, frames: Frames) -> bytes:
+        """What ``frames`` makes of all events that are ready now; as ``take``."""
+        if not self.has_more:
+            return b""
+        if self._alone and self._lock.acquire(blocking=False):
+            try:
+                if not self._ready:
+                    return self._maker.encoded(frames)
+            finally:
+                self._lock.release()
+        events = self.take()
+        return frames.encode(events) if events else b""
+
     def _drained(self) -> list[Event]:
         ready = self._ready
         events: list[Event] = []
@@ -227,8 +241,13 @@ class Sequencer:
 
     def lane(self, run_id: UUID) -> TextLane | None:
         """The lane of a call, for a reader that is alone and makes the events itself; else None."""
-        alone = self._maker.keep is None and self._maker.transform is None and not self._eager
-        return self.lanes.find(run_id) if alone else None
+        return self.lanes.find(run_id) if self._alone else None
+
+    @property
+    def _alone(self) -> bool:
+        """Whether nobody but the reader wants the events, and it wants them as they are."""
+        maker = self._maker
+        return not self._eager and maker.keep is None and maker.transform is None
 
     @property
     def has_more(self) -> bool:
