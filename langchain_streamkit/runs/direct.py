@@ -111,7 +111,7 @@ class DirectReader:
                 raise StopAsyncIteration
             if not self._core.stopping:
                 lane = sequencer.lane(self._core.plan.run_id)
-                self._lane = None if lane is None else (lane, lane.framing(self._frames))
+                self._lane = None if lane is None else (lane, lane.frame_with(self._frames))
                 return b""
             self._cancels_left()
             await self._end(asyncio.CancelledError())

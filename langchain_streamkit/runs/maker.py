@@ -117,7 +117,8 @@ class EventMaker:
             signals.popleft()
             ts = lane.ts
             text = lane.text()
-            delta = lane.delta(text, ts, lane.event if frames is None else lane.framing(frames))
+            make = lane.event if frames is None else lane.framing or lane.frame_with(frames)
+            delta = lane.delta(text, ts, make)
             if delta is not None:
                 deltas.append(delta)
             elif text and not lane.open:

@@ -95,11 +95,11 @@ class Encoded(_Reader):
         return self
 
     async def __anext__(self) -> bytes:
-        sequencer, frames = self._sequencer, self._frames
+        sequencer = self._sequencer
         try:
             while True:
                 ended = sequencer.ended
-                if data := sequencer.encoded(frames):
+                if sequencer.has_more and (data := sequencer.encoded(self._frames)):
                     return data
                 if ended:
                     await self._driver.finished()

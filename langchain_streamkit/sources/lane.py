@@ -69,13 +69,13 @@ class TextLane:
     __slots__ = (
         "_assembler",
         "_block",
-        "_framing",
         "_index",
         "_message_id",
         "_outbox",
         "_path",
         "_show",
         "_step_id",
+        "framing",
         "pieces",
         "queue",
         "queued",
@@ -102,7 +102,8 @@ class TextLane:
         self._message_id = writer.message_id
         self._index = block.index
         self._show: Callable[[str], object] | None = None
-        self._framing: Framing | None = None
+        self.framing: Framing | None = None
+        """What encodes the deltas of this block, once ``frame_with`` was called."""
         self.queue = queue
         self.pieces: deque[str] = deque()
         """What was put and not taken out yet."""
@@ -140,7 +141,7 @@ class TextLane:
 
     def delta(self, text: str, ts: int, make: Callable[[int, int, str], _T]) -> _T | None:
         """What ``make`` makes of the seq, ts and text of the delta of ``text``: ``event``, or what
-        ``framing`` returned. None if there is nothing to show yet (half a character), or, with
+        ``frame_with`` returned. None if there is nothing to show yet (half a character), or, with
         nothing done, if the lane is not ``open`` any more.
 
         Only to be called while no draft waits in the outbox.
@@ -179,11 +180,9 @@ class TextLane:
             text=text,
         )
 
-    def framing(self, frames: TextFrames) -> Framing:
-        """What encodes the deltas of this block, of whose start ``frames`` has been told."""
-        framing = self._framing
-        if framing is None:
-            framing = self._framing = frames.of_text(self.event(0, 0, ""))
+    def frame_with(self, frames: TextFrames) -> Framing:
+        """Let ``frames``, which have been told of the start of this block, encode its deltas."""
+        framing = self.framing = frames.of_text(self.event(0, 0, ""))
         return framing
 
 
