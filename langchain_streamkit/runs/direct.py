@@ -8,7 +8,7 @@ without cancelling the reader; the provider's connection is closed at once.
 from __future__ import annotations
 
 import asyncio
-from time import time
+from time import time_ns
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_streamkit.failures import LOGGER
@@ -70,7 +70,7 @@ class DirectReader:
                         self._say(chunk, pieces)
                         continue
                     block, framing = lane
-                    frame = block.delta(pieces, int(time() * 1000), framing)
+                    frame = block.delta(pieces, time_ns() // 1_000_000, framing)
                     if frame is None and not block.open:
                         self._say(chunk, pieces)
                 except StopAsyncIteration:

@@ -9,7 +9,7 @@ be called from any thread, one at a time for each model call, and never waits fo
 from __future__ import annotations
 
 from collections import deque
-from time import time
+from time import time_ns
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from langchain_streamkit.events import TextDelta
@@ -209,14 +209,14 @@ class Lanes:
                     unread.append(pieces)
                     if not lane.queued:
                         lane.queued = True
-                        lane.ts = int(time() * 1000)
+                        lane.ts = time_ns() // 1_000_000
                         lane.queue.push(lane)
                     elif not len(unread) % _STRIDE:
                         lane.queue.tell_growth(len(unread))
                 return
             # What is put after this must not join what lies there from before.
             self._lanes.pop(id(run_id), None)
-        self._long(Token(int(time() * 1000), run_id, message_id, pieces))
+        self._long(Token(time_ns() // 1_000_000, run_id, message_id, pieces))
 
     def find(self, run_id: UUID) -> TextLane | None:
         """The lane of this call, if it has one."""
