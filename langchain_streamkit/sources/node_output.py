@@ -47,7 +47,8 @@ def snapshot(message: BaseMessage) -> BaseMessage:
     if not isinstance(content, str):
         update["content"] = copy.deepcopy(content)
     if not isinstance(message, ToolMessage):
-        update["additional_kwargs"] = copy.deepcopy(message.additional_kwargs)
+        kwargs = message.additional_kwargs
+        update["additional_kwargs"] = copy.deepcopy(kwargs) if kwargs else {}
     return message.model_copy(update=update)
 
 
