@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.sources.adapters import recognise
+from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.callbacks import StopRun
 
 if TYPE_CHECKING:
@@ -55,11 +56,14 @@ class Reading:
         """Choose the adapter and open the run; returns what takes the items. Raises AdaptError."""
         core = self._core
         adapter = self._adapter = recognise(first, core.tap, core.lanes, mode=self._mode)
+        adapter.output_deltas = core.plan.options.output_deltas
         core.open(*adapter.opening(first))
         return adapter.feed
 
     def failed(self, error: Exception) -> None:
-        """An item could not be taken: one diagnostic for each reason."""
+        """An item could not be taken: one diagnostic for each reason. Raises Unadaptable."""
+        if isinstance(error, Unadaptable):
+            raise error
         if not isinstance(error, AdaptError):
             self._core.report("an item of the stream", error)
             return
