@@ -19,13 +19,24 @@ if TYPE_CHECKING:
 class LeftBehind(Exception):
     """Stands for the exception of a run that a source did not see end.
 
-    ``outcome`` is how the run must have ended, ``interrupts`` those it raised.
+    ``outcome`` is how the run must have ended, ``interrupts`` those it raised, ``update`` what it
+    handed to another graph.
     """
 
-    def __init__(self, outcome: StepOutcome, interrupts: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, outcome: StepOutcome, *, interrupts: Sequence[Any] = (), update: Any = None
+    ) -> None:
         super().__init__(outcome)
-        self.outcome = outcome
+        self.outcome: StepOutcome = outcome
         self.interrupts = list(interrupts)
+        self.update = update
+
+
+def handed_over(error: BaseException) -> Any:
+    """What a node handed to another graph when it was left by ``error``: an update, a command."""
+    if isinstance(error, LeftBehind):
+        return error.update
+    return error.args[0] if type(error).__name__ == "ParentCommand" and error.args else None
 
 
 def outcome_of(error: BaseException) -> StepOutcome | None:

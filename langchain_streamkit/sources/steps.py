@@ -209,7 +209,8 @@ class Steps:
 
 
 def _is_task_path(path: object) -> bool:
-    return isinstance(path, tuple | list) and bool(path) and cast("Any", path)[-1] is True
+    parts = cast("list[object]", path) if isinstance(path, list | tuple) else []
+    return bool(parts) and parts[-1] is True
 
 
 def handled_tool_error() -> ErrorInfo:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, ToolMessage
 
+from langchain_streamkit.sources.control_flow import handed_over
 from langchain_streamkit.sources.node_output import (
     PendingIds,
     known_ids,
@@ -187,9 +188,10 @@ class RunTap:
         node = self._node_ns.pop(run_id, None)
         self._graph_ended(run_id, None)
         messages: tuple[BaseMessage, ...] = ()
-        if node is not None and type(error).__name__ == "ParentCommand" and error.args:
+        update = handed_over(error)
+        if node is not None and update is not None:
             # Each graph on the way raises it anew with the same messages: the first says them.
-            handed = [m for m in returned_messages(error.args[0]) if id(m) not in self._handed]
+            handed = [m for m in returned_messages(update) if id(m) not in self._handed]
             self._handed.update((id(message), message) for message in handed)
             messages = tuple(map(snapshot, handed))
         self.push(Failure(now_ms(), run_id, error, messages))

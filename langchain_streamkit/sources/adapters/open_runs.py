@@ -9,7 +9,7 @@ silent since.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from langchain_streamkit.sources.tree import COMPOSITION_TAGS
 
@@ -87,9 +87,7 @@ class OpenRun:
     def asks_one_by_one(self) -> bool:
         """Whether models in it never run side by side."""
         return (
-            self.is_node
-            and self.name == "model"
-            and self.metadata.get("ls_integration") == _AGENT
+            self.is_node and self.name == "model" and self.metadata.get("ls_integration") == _AGENT
         )
 
     @property
@@ -118,9 +116,14 @@ class OpenRuns:
         """The open nodes of graphs, innermost last."""
         return [run for run in self._runs.values() if run.is_node]
 
-    def top(self) -> list[OpenRun]:
-        """The open runs whose parents are not, latest first."""
-        return [run for run in reversed(self._runs.values()) if run.parent is None]
+    def single_line(self) -> list[OpenRun]:
+        """The open runs from the outermost in, as long as each is the only one in the other."""
+        line = [run for run in self._runs.values() if run.parent is None]
+        if len(line) != 1:
+            return []
+        while len(line[-1].children) == 1:
+            line += line[-1].children.values()
+        return line
 
     def parent_of(self, event: EventFields) -> OpenRun | None:
         """The nearest of the run's ancestors that is open."""
@@ -162,6 +165,7 @@ class OpenRuns:
             other
             for other in run.parent.children.values()
             if other.tries_in_turn
+            and not run.tries_in_turn  # those are side by side, hardly ever one in the other
             and set(other.tags) <= set(run.tags)
             and same_input(other, run)
         ]
@@ -198,7 +202,10 @@ class OpenRuns:
         return [one for one in siblings if one.is_node and one.step < run.step]
 
     def rivals_of(self, run: OpenRun) -> list[OpenRun]:
-        """Models that were asked the same in the same place and are in the middle of an answer."""
+        """Models that were asked the same in the same place and are in the middle of an answer.
+
+        Those that have not begun may well run side by side.
+        """
         if run.kind != "model" or (scope := run.scope) is None:
             return []
         return [
@@ -222,16 +229,21 @@ def same_input(left: OpenRun, right: OpenRun) -> bool:
 
 def _comparable(given: Any) -> Any:
     """A model's messages, prompts or the input they were made of, in one form."""
-    if isinstance(given, dict) and given.keys() == {"messages"}:
-        given = given["messages"]
-    elif isinstance(given, dict) and given.keys() == {"prompts"}:
-        given = given["prompts"]
-    to_messages = getattr(given, "to_messages", None)
+    found = _only(given, "messages") or _only(given, "prompts") or given
+    to_messages: Any = getattr(found, "to_messages", None)
     if to_messages is not None:
-        given = to_messages()
-    while isinstance(given, list | tuple) and len(given) == 1:
-        given = given[0]
-    content: Any = given.get("content") if isinstance(given, dict) else None
-    if content is None:
-        content = getattr(given, "content", None)
-    return given if content is None else content
+        found = to_messages()
+    while isinstance(found, list | tuple):
+        items = cast("list[Any]", found)
+        if len(items) != 1:
+            return items
+        found = items[0]
+    if isinstance(found, dict):
+        return cast("dict[str, Any]", found).get("content", found)
+    return getattr(found, "content", found)
+
+
+def _only(given: Any, key: str) -> Any:
+    """What is in a dictionary that has just this key."""
+    fields = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    return fields.get(key) if len(fields) == 1 else None

@@ -7,6 +7,8 @@ nothing given is changed, and nothing raises.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, cast
 
 from langchain_core import messages as lc
@@ -60,10 +62,12 @@ def as_message(value: object) -> BaseMessage | None:
     fields = _fields(value)
     if fields is None:
         return None
-    kind, data = fields.get("type"), fields
+    kind = fields.get("type")
+    data: dict[str, Any] | None = fields
     if fields.get("lc") == 1 and kind == "constructor":
         path, data = fields.get("id"), _fields(fields.get("kwargs"))
-        cls = _BY_NAME.get(str(path[-1])) if isinstance(path, list) and path else None
+        names = cast("list[object]", path) if isinstance(path, list) else []
+        cls = _BY_NAME.get(str(names[-1])) if names else None
     else:
         if "content" not in fields:
             data = _fields(fields.get("data"))
@@ -74,7 +78,7 @@ def as_message(value: object) -> BaseMessage | None:
 def with_messages(value: Any, depth: int = _DEPTH) -> Any:
     """``value`` with every message and command in it that was written down as an object."""
     if isinstance(value, dict):
-        fields = cast("dict[Any, Any]", value)
+        fields: dict[Any, Any] = value
         if "type" in fields and (message := as_message(fields)) is not None:
             return message
         if fields.keys() == _COMMAND_KEYS:
@@ -88,11 +92,11 @@ def with_messages(value: Any, depth: int = _DEPTH) -> Any:
         }
         return {**fields, **changed} if changed else fields
     if type(value) is list or type(value) is tuple:
-        items = cast("list[Any]", value)
+        items: Any = value
         found = [with_messages(one, depth - 1) if depth else one for one in items]
         if all(new is old for new, old in zip(found, items, strict=True)):
             return items
-        return type(value)(found)
+        return found if type(value) is list else tuple(found)
     if type(value) is str and value.startswith("Command("):
         return _command(value)
     return value
@@ -118,9 +122,7 @@ def _interrupt(value: Any) -> Interrupt | None:
         value = read_repr(value, _RAW)
         fields = None
     if fields is not None:
-        if "id" not in fields or "value" not in fields:
-            return None
-        return Interrupt(str(fields["id"]), fields["value"], fields.get("response_schema"))
+        return _interrupt_of(fields) if "id" in fields and "value" in fields else None
     if value is None or not hasattr(value, "id") or not hasattr(value, "value"):
         return None
     return Interrupt(str(value.id), value.value, getattr(value, "response_schema", None))
@@ -138,7 +140,7 @@ def _made(cls: type[BaseMessage], fields: dict[str, Any]) -> BaseMessage | None:
         return None
     if (usage := fields.get("usage_metadata")) is not None and hasattr(message, "usage_metadata"):
         # Validation drops `total_cost`, by which LangChain marks what came from its cache
-        message.__dict__["usage_metadata"] = usage
+        object.__setattr__(message, "usage_metadata", usage)
     return message
 
 
@@ -146,15 +148,17 @@ def _fields(value: object) -> dict[str, Any] | None:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
-def _raw_message(cls: type[BaseMessage]) -> Any:
-    return lambda **fields: _made(cls, fields)
+def _interrupt_of(fields: dict[str, Any]) -> Interrupt:
+    return Interrupt(str(fields.get("id")), fields.get("value"), fields.get("response_schema"))
 
 
-_RAW: Final[dict[str, Any]] = {
-    "Interrupt": lambda value=None, id="", response_schema=None, **_: Interrupt(  # noqa: A006
-        str(id), value, response_schema
-    ),
-    "Command": lambda update=None, **_: Command(update),
-    **{name: _raw_message(cls) for name, cls in _BY_NAME.items()},
+def _command_of(fields: dict[str, Any]) -> Command:
+    return Command(fields.get("update"))
+
+
+_RAW: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
+    "Interrupt": _interrupt_of,
+    "Command": _command_of,
+    **{name: functools.partial(_made, cls) for name, cls in _BY_NAME.items()},
 }
 """What makes the objects whose ``repr`` is understood."""
