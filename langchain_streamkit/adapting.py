@@ -149,7 +149,8 @@ def _is_events_v1(source: Any) -> bool:
     if frame is None or frame.f_code.co_name != "astream_events":
         return False
     given = frame.f_locals
-    return "v1" in (given.get("version"), (given.get("kwargs") or {}).get("version"))
+    handed_on: dict[str, Any] = given.get("kwargs") or {}
+    return "v1" in (given.get("version"), handed_on.get("version"))
 
 
 def _is_async(source: Any) -> bool:

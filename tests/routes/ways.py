@@ -129,6 +129,11 @@ def _is_pydantic(value: Any) -> bool:
 # ---- what a route cannot tell --------------------------------------------------------------------
 
 
+def everything(projection: Projection) -> Projection:
+    """A route that can tell all there is."""
+    return projection
+
+
 def _custom_in_any_order(projection: Projection) -> Projection:
     """What nodes write comes through the root's chunks, later than what they dispatch."""
     return projection._replace(custom=sorted(projection.custom, key=repr))

@@ -56,10 +56,10 @@ def read_event(item: Any) -> EventFields:
         raise AdaptError(f"an item is no event but a {type(item).__name__}")
     fields = cast("dict[str, Any]", item)
     event = _text(fields, "event")
-    data: Any = fields.get("data")
-    if event == "on_custom_event":
-        stage, kind = "custom", "chain"
-    else:
+    data: object = fields.get("data")
+    stage: Stage = "custom"
+    kind: Kind = "chain"
+    if event != "on_custom_event":
         before, _, after = event.rpartition("_")
         if not before.startswith("on_") or after not in _STAGES:
             raise AdaptError(f"{event!r} is no event of astream_events")
@@ -67,7 +67,7 @@ def read_event(item: Any) -> EventFields:
         stage, kind = _STAGES[after], _KINDS.get(before[3:], "chain")
         if not isinstance(data, dict):
             raise AdaptError(f"the data of {event} is no dictionary")
-    metadata = fields.get("metadata") or {}
+    metadata: object = fields.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise AdaptError(f"the metadata of {event} is no dictionary")
     known = cast("dict[str, Any]", metadata)
@@ -77,8 +77,8 @@ def read_event(item: Any) -> EventFields:
         if not isinstance(known.get(word, ""), str):
             raise AdaptError(f"{word} in the metadata of {event} is no text")
     return EventFields(
-        cast("Stage", stage),
-        cast("Kind", kind),
+        stage,
+        kind,
         _text(fields, "run_id"),
         _texts(fields, "parent_ids", event),
         _text(fields, "name"),
@@ -96,7 +96,8 @@ def _text(fields: dict[str, Any], key: str) -> str:
 
 
 def _texts(fields: dict[str, Any], key: str, event: str) -> list[str]:
-    value: Any = fields.get(key)
-    if not isinstance(value, list | tuple) or not all(type(one) is str for one in value):
+    value: object = fields.get(key)
+    texts = cast("list[str]", value) if isinstance(value, list | tuple) else None
+    if texts is None or not all(type(one) is str for one in texts):
         raise AdaptError(f"{key} of {event} is missing or no list of texts")
-    return list(cast("list[str]", value))
+    return list(texts)

@@ -61,7 +61,7 @@ class EventsV2(Adapter):
         self._buried: dict[str, OpenRun] = {}
         """Models that were taken for failed."""
         self._ended = False
-        self._output: Any = None
+        self._output: object = None
 
     # ---- the contract ------------------------------------------------------------------------
 
@@ -97,10 +97,11 @@ class EventsV2(Adapter):
             return None
         if not self._ended:
             raise ProducerLost("the events stop before the end of the root run")
-        if self._chunks.interrupts and isinstance(self._output, dict):
-            output = cast("dict[str, Any]", self._output)
-            return {**output, INTERRUPTS: list(self._chunks.interrupts.values())}
-        return self._output
+        output = self._output
+        if self._chunks.interrupts and isinstance(output, dict):
+            pending = {INTERRUPTS: list(self._chunks.interrupts.values())}
+            return {**cast("dict[str, Any]", output), **pending}
+        return output
 
     def broke(self, error: Exception) -> None:
         if outcome_of(error) is None:

@@ -54,7 +54,7 @@ class OpenRun:
         self.name = event.name
         self.tags = event.tags
         self.metadata = event.metadata
-        self.given: Any = event.data.get("input") if isinstance(event.data, dict) else None
+        self.given: Any = event.data.get("input")
         self.parent = parent
         self.children: dict[str, OpenRun] = {}
         self.namespace: str = event.metadata.get("langgraph_checkpoint_ns") or ""

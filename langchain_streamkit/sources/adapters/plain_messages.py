@@ -75,10 +75,10 @@ def as_message(value: object) -> BaseMessage | None:
     return None if cls is None or data is None else _made(cls, data)
 
 
-def with_messages(value: Any, depth: int = _DEPTH) -> Any:
+def with_messages(value: object, depth: int = _DEPTH) -> Any:
     """``value`` with every message and command in it that was written down as an object."""
     if isinstance(value, dict):
-        fields: dict[Any, Any] = value
+        fields = cast("dict[str, Any]", value)
         if "type" in fields and (message := as_message(fields)) is not None:
             return message
         if fields.keys() == _COMMAND_KEYS:
@@ -91,8 +91,8 @@ def with_messages(value: Any, depth: int = _DEPTH) -> Any:
             if depth and (new := with_messages(old, depth - 1)) is not old
         }
         return {**fields, **changed} if changed else fields
-    if type(value) is list or type(value) is tuple:
-        items: Any = value
+    if type(value) in (list, tuple):
+        items = cast("list[Any]", value)
         found = [with_messages(one, depth - 1) if depth else one for one in items]
         if all(new is old for new, old in zip(found, items, strict=True)):
             return items

@@ -7,11 +7,12 @@ node that another graph got are that node's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.sources.adapters.graph_chunks import INTERRUPTS, raiser_of, read_chunk
 from langchain_streamkit.sources.adapters.plain_messages import as_interrupts, with_messages
 from langchain_streamkit.sources.control_flow import LeftBehind
+from langchain_streamkit.sources.piece_types import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,25 +56,27 @@ class RootChunks:
             self._tap.custom(self._writer(chunk), None, with_messages(chunk.data))
         elif chunk.mode is None or chunk.mode in _STATE_MODES:
             self._state(chunk._replace(data=with_messages(chunk.data)), shown=output_deltas)
-        elif chunk.mode in self._tap.capture and isinstance(chunk.data, dict):  # "checkpoints"
-            self._tap.checkpoint(chunk.namespace, cast("dict[str, Any]", chunk.data))
+        elif chunk.mode in self._tap.capture and (data := as_dict(chunk.data)):  # "checkpoints"
+            self._tap.checkpoint(chunk.namespace, data)
 
     def _state(self, chunk: GraphChunk, *, shown: bool) -> None:
-        captured = "state" in self._tap.capture
-        if isinstance(chunk.data, dict):
-            data = cast("dict[str, Any]", chunk.data)
-            if INTERRUPTS in data:
-                self._interrupted(as_interrupts(data[INTERRUPTS]))
-            elif chunk.mode != "values" and not chunk.namespace:
-                self._updated(data)
-            if captured and chunk.mode == "updates":
-                for node, values in data.items():
-                    if node != INTERRUPTS:
-                        self._tap.state(chunk.namespace, node, values)
-        if captured and chunk.mode == "values":
-            self._tap.state(chunk.namespace, None, chunk.data)
+        data = as_dict(chunk.data)
+        if INTERRUPTS in data:
+            self._interrupted(as_interrupts(data[INTERRUPTS]))
+        elif chunk.mode != "values" and not chunk.namespace:
+            self._updated(data)
+        if "state" in self._tap.capture:
+            self._captured(chunk, data)
         if shown and not chunk.namespace:
             self._tap.output_chunk(chunk.data)
+
+    def _captured(self, chunk: GraphChunk, data: dict[str, Any]) -> None:
+        if chunk.mode == "values":
+            self._tap.state(chunk.namespace, None, chunk.data)
+        elif chunk.mode == "updates":
+            for node, values in data.items():
+                if node != INTERRUPTS:
+                    self._tap.state(chunk.namespace, node, values)
 
     def _updated(self, updates: dict[str, Any]) -> None:
         """An update in the name of a node that has not ended is what it handed over."""
