@@ -86,13 +86,16 @@ class ToolStart(Start):
 
 
 class ToolEnd(Signal):
-    """``failed`` when the tool handled its own error into an answer of status error."""
+    """``failed`` when the tool handled its own error into an answer of status error;
+    ``tool_call_id`` is that of the answer, for sources whose ``ToolStart`` has none.
+    """
 
     output: Any
     content: str | None
     artifact: Any
     message_id: str | None
     failed: bool = False
+    tool_call_id: str | None = None
 
 
 class ToolProgressed(Signal):

@@ -7,7 +7,7 @@ named them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from uuid import uuid4
 
 from langchain_core.messages import BaseMessage, ToolMessage
@@ -87,10 +87,10 @@ class Steps:
     def _node_start(self, signal: sig.ChainStart, node: RunNode) -> None:
         parent = node.parent or self.root
         node.kind = "node"
-        path: Any = signal.metadata.get("langgraph_path") or (None,)
+        path: object = signal.metadata.get("langgraph_path")
         # What a node runs in is a graph, but a functional-API task runs in its entrypoint: the
         # path of a task ends in True.
-        if parent.kind == "chain" and path[-1] is not True:
+        if parent.kind == "chain" and not _is_task_path(path):
             parent.kind = "graph"
             if not parent.shown:
                 self._show(parent, "graph", labelled=False)
@@ -206,6 +206,11 @@ class Steps:
 
     def _add(self, cls: type[Any], node: RunNode, **fields: Any) -> None:
         self._outbox.add(cls, {"path": node.path, "step_id": node.id, **fields})
+
+
+def _is_task_path(path: object) -> bool:
+    parts = cast("list[object]", path) if isinstance(path, list | tuple) else []
+    return bool(parts) and parts[-1] is True
 
 
 def handled_tool_error() -> ErrorInfo:

@@ -21,7 +21,7 @@ class Projection(NamedTuple):
 
     outcome: str
     messages: list[tuple[Any, ...]]
-    """(role, node, text, reasoning, calls) of those that were neither aborted nor retracted."""
+    """(role, audience, node, text, reasoning, calls) of those neither aborted nor retracted."""
     tools: list[tuple[Any, ...]]
     """(call id, name, input, status, content)"""
     custom: list[Any]
@@ -45,7 +45,9 @@ def project(streams: Iterable[list[Event]], *, any_order: bool) -> Projection:
     )
     if any_order:
         return joined._replace(
-            messages=sorted(joined.messages, key=repr), tools=sorted(joined.tools, key=repr)
+            messages=sorted(joined.messages, key=repr),
+            tools=sorted(joined.tools, key=repr),
+            interrupts=sorted(joined.interrupts, key=repr),
         )
     return joined
 
@@ -57,6 +59,7 @@ def _one(events: list[Event]) -> Projection:
         [
             (
                 message.role,
+                message.audience,
                 _NUMBER.sub("", message.path[-1]) if message.path else "",
                 message.text,
                 message.reasoning,

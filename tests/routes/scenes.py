@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from langchain.agents import create_agent
+from langchain.agents.middleware import ModelRetryMiddleware
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import adispatch_custom_event
+from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.output_parsers import JsonOutputParser
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
+from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, RetryPolicy, Send, interrupt
 from pydantic import BaseModel
@@ -230,4 +234,84 @@ def hand_off_of_a_supervisor() -> Any:
     builder.add_node("supervisor", supervisor, destinations=("writer",))
     builder.add_node("writer", writer)
     builder.add_edge(START, "supervisor")
+    return builder.compile()
+
+
+@scene()
+def sub_graph_in_a_sub_graph() -> Any:
+    leaf = graph(leaf=node_of(says("Leaf text"))).compile()
+    middle = graph(inner=leaf, after=node_of(says("Middle text"))).compile()
+    return graph(outer=middle, last=node_of(says("Last text"))).compile()
+
+
+@scene(value="hi")
+def functional_api() -> Any:
+    model = says("Task text")
+
+    @task
+    async def ask(question: str) -> Any:
+        return await model.ainvoke(question)
+
+    @entrypoint()
+    async def main(question: str) -> str:
+        return str((await ask(question)).text)
+
+    return main
+
+
+@scene()
+def retriever_in_a_node() -> Any:
+    class Library(BaseRetriever):
+        def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+            return [Document(f"about {query}")]
+
+    async def look(state: Any) -> dict[str, Any]:
+        found = await Library().ainvoke("birds")
+        return {"messages": [AIMessage(found[0].page_content)]}
+
+    return graph(look=look, one=node_of(says("Hello"))).compile()
+
+
+@scene(any_order=True)
+def interrupts_in_two_parallel_nodes_of_a_sub_graph() -> Any:
+    async def first(state: Any) -> dict[str, Any]:
+        return {"messages": [AIMessage(f"You said {interrupt('first?')}")]}
+
+    async def second(state: Any) -> dict[str, Any]:
+        return {"messages": [AIMessage(f"You said {interrupt({'second': 2})}")]}
+
+    builder: StateGraph[Any, Any, Any, Any] = StateGraph(MessagesState)
+    for name, node in (("first", first), ("second", second)):
+        builder.add_node(name, node)
+        builder.add_edge(START, name)
+    return graph(inner=builder.compile()).compile(checkpointer=InMemorySaver())
+
+
+@scene()
+def nostream_call() -> Any:
+    hidden = says("Not for you").with_config(tags=["nostream"])
+
+    async def think(state: Any) -> dict[str, Any]:
+        await hidden.ainvoke("?")
+        return {}
+
+    return graph(think=think, one=node_of(says("Hello"))).compile()
+
+
+@scene()
+def retry_by_middleware() -> Any:
+    again = ModelRetryMiddleware(max_retries=1, initial_delay=0.001, jitter=False)
+    return create_agent(says(half(), "Full answer"), [], middleware=[again])
+
+
+@scene()
+def message_handed_to_the_parent() -> Any:
+    async def leaf(state: Any) -> Any:
+        update = {"messages": [AIMessage("Over to you")]}
+        return Command(goto="other", graph=Command.PARENT, update=update)
+
+    builder: StateGraph[Any, Any, Any, Any] = StateGraph(MessagesState)
+    builder.add_node("inner", graph(leaf=leaf).compile(), destinations=("other",))
+    builder.add_node("other", node_of(says("Thank you")))
+    builder.add_edge(START, "inner")
     return builder.compile()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from langchain_core.load import dumps
 from langgraph.types import Command
 
 from langchain_streamkit import StreamCallbackHandler, adapt, astream
 
 if TYPE_CHECKING:
     from langchain_streamkit.events import Event
+    from tests.routes.projection import Projection
     from tests.routes.scenes import Scene
 
 Way: TypeAlias = Callable[[Any, Any, dict[str, Any]], Awaitable["list[Event]"]]
@@ -62,6 +66,80 @@ async def our_handler(graph: Any, value: Any, config: dict[str, Any]) -> list[Ev
     return list(handler)
 
 
+# ---- astream_events(version="v2") ----------------------------------------------------------------
+
+
+def _v2(graph: Any, value: Any, config: dict[str, Any]) -> Any:
+    """The events, with what nodes write, which is only in the root's chunks when asked for."""
+    return graph.astream_events(value, config, version="v2", stream_mode=["updates", "custom"])
+
+
 @way
 async def events_v2(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
-    return await _all(adapt(graph.astream_events(value, config, version="v2")))
+    return await _all(adapt(_v2(graph, value, config)))
+
+
+@way
+async def events_v2_recorded(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return list(adapt(await recorded(_v2(graph, value, config))))
+
+
+@way
+async def events_v2_as_json(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return await _through_json(
+        _v2(graph, value, config), lambda item: json.dumps(item, default=plain)
+    )
+
+
+@way
+async def events_v2_by_dumps(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return await _through_json(_v2(graph, value, config), dumps)
+
+
+@way
+async def events_v2_as_text(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    def written(item: Any) -> str:
+        return json.dumps(item, default=lambda one: plain(one) if _is_pydantic(one) else str(one))
+
+    return await _through_json(_v2(graph, value, config), written)
+
+
+async def _through_json(stream: Any, written: Callable[[Any], str]) -> list[Event]:
+    """Each item is written when it comes, as a recorder does, and read later."""
+    lines: list[str] = []
+    with contextlib.suppress(Exception):
+        async for item in stream:
+            lines.append(written(item))  # noqa: PERF401 -- those before the failure are kept
+    return list(adapt([json.loads(line) for line in lines]))
+
+
+def plain(value: Any) -> Any:
+    """What people give to ``json.dumps`` as ``default``."""
+    if _is_pydantic(value):
+        return value.model_dump()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return str(value)
+
+
+def _is_pydantic(value: Any) -> bool:
+    return hasattr(value, "model_dump") and not isinstance(value, type)
+
+
+# ---- what a route cannot tell --------------------------------------------------------------------
+
+
+def everything(projection: Projection) -> Projection:
+    """A route that can tell all there is."""
+    return projection
+
+
+def _custom_in_any_order(projection: Projection) -> Projection:
+    """What nodes write comes through the root's chunks, later than what they dispatch."""
+    return projection._replace(custom=sorted(projection.custom, key=repr))
+
+
+LACKS: dict[str, Callable[[Projection], Projection]] = {
+    name: _custom_in_any_order for name in WAYS if name.startswith("events_v2")
+}
+"""What is left out of the comparison, for each route that by no means can know it."""

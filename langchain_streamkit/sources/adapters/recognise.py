@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import AdaptError
-from langchain_streamkit.sources.adapters.events_v2 import EventsV2, is_event_dict
+from langchain_streamkit.sources.adapters.event_fields import is_event_dict
+from langchain_streamkit.sources.adapters.events_v2 import EventsV2
 
 if TYPE_CHECKING:
     from langchain_streamkit.sources.adapters.base import Adapter
@@ -21,9 +22,8 @@ def recognise(first: Any, tap: RunTap, lanes: Lanes, *, mode: str | None = None)
 
     ``mode`` is LangGraph's stream mode, for items that do not tell it.
     """
-    del mode  # until graph items are adapted
     if is_event_dict(first):
-        return EventsV2(tap, lanes)
+        return EventsV2(tap, lanes, mode)
     shown = repr(first)
     if len(shown) > _SHOWN:
         shown = f"{shown[:_SHOWN]}…"
