@@ -65,3 +65,26 @@ async def our_handler(graph: Any, value: Any, config: dict[str, Any]) -> list[Ev
 @way
 async def events_v2(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
     return await _all(adapt(graph.astream_events(value, config, version="v2")))
+
+
+GRAPH_MODES = ["messages", "updates", "custom", "tasks", "tools"]
+"""What the docs recommend for ``graph.astream``, with ``subgraphs=True``."""
+
+
+def _items(graph: Any, value: Any, config: dict[str, Any], **options: Any) -> Any:
+    return graph.astream(value, config, stream_mode=GRAPH_MODES, subgraphs=True, **options)
+
+
+@way
+async def graph_items(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return await _all(adapt(_items(graph, value, config)))
+
+
+@way
+async def graph_items_v2_parts(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return await _all(adapt(_items(graph, value, config, version="v2")))
+
+
+@way
+async def graph_items_recorded(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return list(adapt(await recorded(_items(graph, value, config))))
