@@ -55,6 +55,7 @@ class Reading:
         """Choose the adapter and open the run; returns what takes the items. Raises AdaptError."""
         core = self._core
         adapter = self._adapter = recognise(first, core.tap, core.lanes, mode=self._mode)
+        adapter.output_deltas = core.plan.options.output_deltas
         core.open(*adapter.opening(first))
         return adapter.feed
 

@@ -74,13 +74,7 @@ class RunCore:
             on_overflow=self._overflowed,
             on_transform_error=self._transform_failed,
         )
-        self.tap = RunTap(
-            plan.run_id,
-            self.sequencer.push,
-            self.sequencer.report,
-            options.capture,
-            output_deltas=options.output_deltas,
-        )
+        self.tap = RunTap(plan.run_id, self.sequencer.push, self.sequencer.report, options.capture)
         self.stop_reason: CancelReason | None = None
         self.result: Any = None
         self.error: BaseException | None = None

@@ -65,7 +65,6 @@ class RunTap:
         "_open",
         "_pending",
         "capture",
-        "output_deltas",
         "push",
         "report",
         "root",
@@ -78,14 +77,10 @@ class RunTap:
         push: Callable[[AnySignal], None],
         report: Callable[[str, Exception], None],
         capture: Collection[str] = frozenset(),
-        *,
-        output_deltas: bool = False,
     ) -> None:
         self.push = push
         self.report = report
         self.capture = capture
-        self.output_deltas = output_deltas
-        """Whether the root's own output chunks are wanted, for sources that have to choose."""
         self.root = root
         self.root_end: tuple[object, BaseException | None] | None = None
         """What the root returned or raised, once it has ended."""

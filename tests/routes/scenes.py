@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+THROWN_AWAY = "not json"
+"""An answer that a retry within its node throws away."""
+DISPATCHED = {"dispatched": 2}
+
+
 class Scene(NamedTuple):
     """A graph to run, and what differs from most."""
 
@@ -106,7 +111,7 @@ def fallback_after_three_tokens() -> Any:
 
 @scene()
 def retry_after_a_parser_failure() -> Any:
-    chain = (says("not json", '{"a": 1}') | JsonOutputParser()).with_retry(
+    chain = (says(THROWN_AWAY, '{"a": 1}') | JsonOutputParser()).with_retry(
         stop_after_attempt=2, wait_exponential_jitter=False
     )
 
@@ -208,7 +213,7 @@ def interrupt_and_resume() -> Any:
 def custom_events() -> Any:
     async def report(state: Any) -> dict[str, Any]:
         get_stream_writer()({"written": 1})
-        await adispatch_custom_event("progress", {"dispatched": 2})
+        await adispatch_custom_event("progress", DISPATCHED)
         return {}
 
     return graph(report=report, one=node_of(says("Hello"))).compile()

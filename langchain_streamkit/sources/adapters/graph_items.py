@@ -49,7 +49,7 @@ class GraphItems(Adapter):
         namespace, mode, payload = self._split(item)
         story = self._story or self._begin()
         story.take(namespace, mode, payload)
-        if self.tap.output_deltas and not namespace and mode in _OUTPUT:
+        if self.output_deltas and not namespace and mode in _OUTPUT:
             self._output_mode = self._output_mode or mode
             if mode == self._output_mode:
                 self.tap.output_chunk(payload)

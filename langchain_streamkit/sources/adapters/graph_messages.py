@@ -68,9 +68,7 @@ class Messages:
             raise AdaptError(f"'messages' items are (message, metadata), not {shown(payload)}")
         self._first(namespace, several[0], cast("Mapping[str, Any]", several[1]))
 
-    def _first(
-        self, namespace: Namespace | None, given: Any, metadata: Mapping[str, Any]
-    ) -> None:
+    def _first(self, namespace: Namespace | None, given: Any, metadata: Mapping[str, Any]) -> None:
         message = as_message(given)
         if message is None:
             raise AdaptError(f"{shown(given)} is no message")

@@ -115,9 +115,7 @@ class Story:
                 one for one in self._tree.graph(namespace).open_children("node") if one.is_task
             ]
             caller = nodes[0] if len(nodes) == 1 else None
-        part = self._tree.node(
-            namespace, segment, metadata=metadata, inputs=inputs, caller=caller
-        )
+        part = self._tree.node(namespace, segment, metadata=metadata, inputs=inputs, caller=caller)
         part.is_task = True
         self._known(state_messages(inputs))
         if isinstance(inputs, Mapping):
@@ -283,9 +281,7 @@ class Story:
     def _request(self, asked: Asked, namespace: Namespace) -> None:
         graph = self._tree.graphs.get(namespace, self._tree.root)
         payload, schema = to_plain(asked.value), to_plain(asked.response_schema)
-        self._tap.push(
-            InterruptSeen(now_ms(), graph.run_id, asked.id, payload, namespace, schema)
-        )
+        self._tap.push(InterruptSeen(now_ms(), graph.run_id, asked.id, payload, namespace, schema))
 
     def checkpoints(self, namespace: Namespace, payload: Any) -> None:
         """A checkpoint was written."""
