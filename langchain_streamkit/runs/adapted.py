@@ -70,6 +70,16 @@ class Reading:
             self._skipped.add(text)
             self._core.tap.note(self._core.tap.root, self._SKIPPED, text)
 
+    @contextmanager
+    def watched(self) -> Generator[None, None, None]:
+        """Let the adapter know what the source raises."""
+        try:
+            yield
+        except Exception as exc:
+            if self._adapter is not None and not isinstance(exc, AdaptError):
+                self._adapter.broke(exc)
+            raise
+
     def end(self) -> object:
         """The source has ended by itself: what the run returned."""
         return None if self._adapter is None else self._adapter.end()
@@ -79,14 +89,15 @@ async def read_source(core: RunCore, plan: SourcePlan) -> object:
     """Read an async source to its end; raises what it raises."""
     reading = Reading(core, plan)
     feed: Callable[[Any], None] | None = None
-    async with _opened(plan.source) as items:
-        async for item in items:
-            if feed is None:
-                feed = reading.begin(item)
-            try:
-                feed(item)
-            except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
-                reading.failed(exc)
+    with reading.watched():
+        async with _opened(plan.source) as items:
+            async for item in items:
+                if feed is None:
+                    feed = reading.begin(item)
+                try:
+                    feed(item)
+                except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
+                    reading.failed(exc)
     return reading.end()
 
 
@@ -94,7 +105,7 @@ def read_source_sync(core: RunCore, plan: SourcePlan) -> object:
     """Read a plain source to its end; raises what it raises, StopRun once a stop was asked."""
     reading = Reading(core, plan)
     feed: Callable[[Any], None] | None = None
-    with _opened_sync(plan.source) as items:
+    with reading.watched(), _opened_sync(plan.source) as items:
         core.stop_work = _closer(items)
         for item in items:
             if core.stopping:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from langgraph.types import Command
 
 from langchain_streamkit import StreamCallbackHandler, adapt, astream
+from tests.routes.remote import frames_of, remote_graph
 from tests.routes.scenes import DISPATCHED, THROWN_AWAY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from langchain_streamkit.events import Event
     from tests.routes.projection import Projection
     from tests.routes.scenes import Scene
@@ -69,12 +73,16 @@ async def events_v2(graph: Any, value: Any, config: dict[str, Any]) -> list[Even
     return await _all(adapt(graph.astream_events(value, config, version="v2")))
 
 
+_END: Any = object()
 GRAPH_MODES = ["messages", "updates", "custom", "tasks", "tools"]
 """What the docs recommend for ``graph.astream``, with ``subgraphs=True``."""
 
 
-def _items(graph: Any, value: Any, config: dict[str, Any], **options: Any) -> Any:
-    return graph.astream(value, config, stream_mode=GRAPH_MODES, subgraphs=True, **options)
+def _items(
+    graph: Any, value: Any, config: dict[str, Any], call: str = "astream", **options: Any
+) -> Any:
+    run = getattr(graph, call)
+    return run(value, config, stream_mode=GRAPH_MODES, subgraphs=True, **options)
 
 
 @way
@@ -92,7 +100,37 @@ async def graph_items_recorded(graph: Any, value: Any, config: dict[str, Any]) -
     return list(adapt(await recorded(_items(graph, value, config))))
 
 
+@way
+async def graph_items_sync(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    """As ``graph.stream`` gives them; the nodes of the scenes are async, so in a loop of theirs."""
+
+    def items() -> Iterator[Any]:
+        with asyncio.Runner() as runner:
+            stream = _items(graph, value, config)
+            while (item := runner.run(anext(stream, _END))) is not _END:
+                yield item
+
+    return await asyncio.to_thread(lambda: list(adapt(items())))
+
+
+@way
+async def remote_graph_items(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    async with remote_graph(await frames_of(_items(graph, value, config))) as remote:
+        return await _all(adapt(_items(remote, value, config)))
+
+
+@way
+async def remote_graph_items_sync(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    async with remote_graph(await frames_of(_items(graph, value, config))) as remote:
+        items = _items(remote, value, config, call="stream")
+        return await asyncio.to_thread(lambda: list(adapt(items)))
+
+
 # ---- what a route cannot tell --------------------------------------------------------------------
+
+
+def all_of_it(projection: Projection) -> Projection:
+    return projection
 
 
 def _no_stream_mode_tells(projection: Projection) -> Projection:

@@ -62,6 +62,9 @@ class Adapter(ABC):
         recording that was cut), ``SourceFailed`` if it said that the run failed.
         """
 
+    def broke(self, error: Exception) -> None:  # noqa: B027 -- most cannot tell
+        """The source raised ``error``, which ends the run: tell whose failure it is, if known."""
+
     def named(self, *parts: object) -> UUID:
         """The id of a run that the source does not number: the same for the same parts."""
         return uuid5(self.root, "/".join(map(str, parts)))

@@ -9,7 +9,7 @@ have lists where there were tuples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from langchain_core.messages import BaseMessage
@@ -60,7 +60,7 @@ def splitter(first: Any, hint: str | None) -> Split | None:
     """
     if _is_part(first):
         return _of_part
-    several = _sequence(first)
+    several = sequence(first)
     if several is not None:
         match len(several):
             case 3 if _is_namespace(several[0]) and _is_mode(several[1]):
@@ -85,9 +85,9 @@ def mode_of(payload: Any) -> str | None:
     """
     if _is_message_pair(payload):
         return "messages"
-    if not isinstance(payload, Mapping):
+    fields = mapping(payload)
+    if fields is None:
         return "values" if _holds_messages(payload) else None
-    fields = cast("Mapping[str, Any]", payload)
     keys = fields.keys()
     if {"step", "type", "payload"} <= keys:
         return "debug"
@@ -98,9 +98,9 @@ def mode_of(payload: Any) -> str | None:
     if {"event", "tool_call_id"} <= keys:
         return "tools"
     told = [one for name, one in fields.items() if not str(name).startswith("__")]
-    if as_message(payload) is not None or not keys:
+    if as_message(fields) is not None or not keys:
         return None
-    if all(one is None or (isinstance(one, Mapping) and as_message(one) is None) for one in told):
+    if all(one is None or _is_update(one) for one in told):
         return "updates"
     return "values" if isinstance(fields.get("messages"), list) or _holds_messages(fields) else None
 
@@ -114,11 +114,26 @@ def shown(item: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def namespace_of(value: Any) -> Namespace:
+def mapping(value: object) -> Mapping[str, Any] | None:
+    """``value`` if it is a dictionary of some kind."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else None
+
+
+def sequence(value: object) -> Sequence[Any] | None:
+    """``value`` if it is a tuple, or the list that JSON made of one."""
+    return cast("Sequence[Any]", value) if isinstance(value, tuple | list) else None
+
+
+def elements(value: object) -> Sequence[Any]:
+    """What is in a tuple or list, nothing if ``value`` is neither."""
+    return sequence(value) or ()
+
+
+def namespace_of(value: object) -> Namespace:
     """A namespace as an item carries it. Raises AdaptError."""
     if not _is_namespace(value):
         raise AdaptError(f"{shown(value)} is no namespace of a graph")
-    return value if isinstance(value, tuple) else tuple(cast("list[str]", value))
+    return tuple(cast("Sequence[str]", value))
 
 
 # ---- the forms -----------------------------------------------------------------------------------
@@ -146,8 +161,8 @@ def _of_two(mode: str) -> Split:
 
 
 def _of_event(item: Any) -> Item:
-    several = _sequence(item)
-    if several is None or len(several) not in (2, 3) or not isinstance(several[0], str):
+    several = elements(item)
+    if len(several) not in (2, 3) or not isinstance(several[0], str):
         raise _misfit(item, "(mode, payload)")
     mode, *namespace = several[0].split("|")
     return Item(tuple(namespace) or None, mode, several[1])
@@ -157,8 +172,9 @@ def _of_part(item: Any) -> Item:
     if not _is_part(item):
         raise _misfit(item, "a part of version='v2'")
     payload = item["data"]
-    if item.get("interrupts") and isinstance(payload, Mapping):
-        payload = {**cast("Mapping[str, Any]", payload), "__interrupt__": item["interrupts"]}
+    state = mapping(payload) if item.get("interrupts") else None
+    if state is not None:
+        payload = {**state, "__interrupt__": item["interrupts"]}
     return Item(namespace_of(item["ns"]), str(item["type"]), payload)
 
 
@@ -169,14 +185,8 @@ def _misfit(item: object, form: str) -> AdaptError:
 # ---- what is what --------------------------------------------------------------------------------
 
 
-def _sequence(value: Any) -> tuple[Any, ...] | list[Any] | None:
-    return value if isinstance(value, tuple | list) else None
-
-
 def _is_part(item: object) -> TypeGuard[Mapping[str, Any]]:
-    if not isinstance(item, Mapping):
-        return False
-    fields = cast("Mapping[str, Any]", item)
+    fields = mapping(item) or {}
     return {"type", "ns", "data"} <= fields.keys() and _is_mode(fields["type"])
 
 
@@ -189,15 +199,19 @@ def _is_event(value: object) -> bool:
 
 
 def _is_namespace(value: object) -> bool:
-    several = _sequence(value)
+    several = sequence(value)
     return several is not None and all(type(one) is str for one in several)
 
 
 def _is_message_pair(payload: object) -> bool:
-    several = _sequence(payload)
-    if several is None or len(several) != 2 or not isinstance(several[1], Mapping):
+    several = elements(payload)
+    if len(several) != 2 or not isinstance(several[1], Mapping):
         return False
-    return isinstance(several[0], BaseMessage) or as_message(several[0]) is not None
+    return as_message(several[0]) is not None
+
+
+def _is_update(value: object) -> bool:
+    return isinstance(value, Mapping) and as_message(cast("object", value)) is None
 
 
 def _holds_messages(state: object) -> bool:

@@ -8,15 +8,18 @@ returned is told by ``values``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from langchain_streamkit.errors import ProducerLost, SourceFailed
 from langchain_streamkit.sources.adapters.base import Adapter, Opening
+from langchain_streamkit.sources.adapters.graph_forms import mapping, sequence
 from langchain_streamkit.sources.adapters.graph_story import Story
 from langchain_streamkit.sources.adapters.graph_tree import UNNAMED, Tree
+from langchain_streamkit.sources.control_flow import outcome_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from langchain_streamkit.sources.adapters.graph_forms import Split
     from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.tap import RunTap
@@ -59,11 +62,17 @@ class GraphItems(Adapter):
         self._story = Story(self.tap, self.token, tree)
         return self._story
 
+    def broke(self, error: Exception) -> None:
+        if self._story is not None and outcome_of(error) is None:
+            self.tap.failed(self.root, error)
+
     def end(self) -> object:
         story = self._story or self._begin()
         failure = story.failure
         if failure is not None:
-            raise failure if isinstance(failure, Exception) else SourceFailed(repr(failure))
+            error = failure if isinstance(failure, Exception) else SourceFailed(repr(failure))
+            self.broke(error)
+            raise error
         cut = story.cut()
         if cut is not None:
             raise ProducerLost(f"the items stop before the end of the run: {cut}")
@@ -73,12 +82,9 @@ class GraphItems(Adapter):
 
 def _metadata_of(mode: str, payload: Any) -> Mapping[str, Any]:
     """What an item says of the run it belongs to."""
-    found: Any = None
-    if mode.startswith("messages") and isinstance(payload, tuple | list):
-        found = cast("list[Any]", payload)[-1] if payload else None
-    elif isinstance(payload, Mapping):
-        fields = cast("Mapping[str, Any]", payload)
-        config: Any = fields.get("config")
-        inner: Any = config.get("configurable") if isinstance(config, Mapping) else None  # pyright: ignore[reportUnknownMemberType]
-        found = inner or fields.get("metadata")
-    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
+    if mode.startswith("messages"):
+        pair = sequence(payload)
+        return (mapping(pair[-1]) if pair else None) or {}
+    fields = mapping(payload) or {}
+    config = mapping(fields.get("config")) or {}
+    return mapping(config.get("configurable")) or mapping(fields.get("metadata")) or {}

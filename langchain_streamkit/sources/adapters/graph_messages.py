@@ -5,13 +5,12 @@ Guarantees: a message appears once, however it is told; the per-token path is th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, RemoveMessage, ToolMessage
 
 from langchain_streamkit.errors import AdaptError
-from langchain_streamkit.sources.adapters.graph_forms import shown
+from langchain_streamkit.sources.adapters.graph_forms import elements, mapping, shown
 from langchain_streamkit.sources.adapters.plain_messages import as_message
 from langchain_streamkit.sources.node_output import snapshot
 from langchain_streamkit.sources.pieces import extract
@@ -20,6 +19,8 @@ from langchain_streamkit.sources.signals import NodeSaid
 from langchain_streamkit.sources.tree import NS_SEPARATOR
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from langchain_core.messages import BaseMessage
 
     from langchain_streamkit.sources.adapters.base import Take
@@ -63,10 +64,11 @@ class Messages:
         self._first(namespace, message, metadata)
 
     def _odd(self, namespace: Namespace | None, payload: Any) -> None:
-        several: Any = payload if isinstance(payload, tuple | list) else ()
-        if len(several) != 2 or not isinstance(several[1], Mapping):
+        several = elements(payload)
+        metadata = mapping(several[1]) if len(several) == 2 else None
+        if metadata is None:
             raise AdaptError(f"'messages' items are (message, metadata), not {shown(payload)}")
-        self._first(namespace, several[0], cast("Mapping[str, Any]", several[1]))
+        self._first(namespace, several[0], metadata)
 
     def _first(self, namespace: Namespace | None, given: Any, metadata: Mapping[str, Any]) -> None:
         message = as_message(given)
@@ -151,16 +153,13 @@ class Messages:
 
     def metadata(self, payload: Any) -> None:
         """``messages/metadata``: where the messages are from, by their ids."""
-        if isinstance(payload, Mapping):
-            for message_id, one in cast("Mapping[str, Any]", payload).items():
-                if isinstance(one, Mapping):
-                    found: Any = one
-                    self._partial[message_id] = found.get("metadata") or {}
+        for message_id, one in (mapping(payload) or {}).items():
+            about = mapping(one) or {}
+            self._partial[message_id] = mapping(about.get("metadata")) or {}
 
     def partial(self, namespace: Namespace | None, payload: Any, *, complete: bool) -> None:
         """``messages/partial`` and ``messages/complete``: each message so far, or whole."""
-        several: list[Any] = payload if isinstance(payload, list) else []
-        for given in several:
+        for given in elements(payload):
             message = as_message(given)
             if message is None:
                 raise AdaptError(f"{shown(given)} is no message")
@@ -183,19 +182,19 @@ class Messages:
 
 def _tells_end(given: Any) -> bool:
     """Whether chunks of this make say which one is the last: those of JavaScript do not."""
-    if not isinstance(given, Mapping):
+    fields = mapping(given)
+    if fields is None:
         return True
-    fields = cast("Mapping[str, Any]", given)
-    return "chunk_position" in (fields.get("kwargs") or fields.get("data") or fields)
+    return "chunk_position" in (
+        mapping(fields.get("kwargs")) or mapping(fields.get("data")) or fields
+    )
 
 
-def _calls_around(path: Any) -> int:
+def _calls_around(path: object) -> int:
     """How many functions called with ``@task`` a node's path goes through (``graph_namespace``)."""
     found = 0
-    while isinstance(path, tuple | list):
-        several: Any = path
-        if len(several) != 4 or several[-1] is not True:
-            break
+    several = elements(path)
+    while len(several) == 4 and several[-1] is True:
         found += 1
-        path = several[1]
+        several = elements(several[1])
     return found

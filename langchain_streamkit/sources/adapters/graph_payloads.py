@@ -6,13 +6,15 @@ changed; a payload that lacks what its mode always has raises ``AdaptError``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
 from langchain_streamkit.errors import AdaptError, SourceFailed
-from langchain_streamkit.sources.adapters.graph_forms import shown
+from langchain_streamkit.sources.adapters.graph_forms import elements, mapping, sequence, shown
 from langchain_streamkit.sources.adapters.plain_messages import with_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 INTERRUPT: Final = "__interrupt__"
 METADATA: Final = "__metadata__"
@@ -30,9 +32,10 @@ class Asked(NamedTuple):
 
 def fields_of(payload: Any, mode: str) -> dict[str, Any]:
     """A payload that has to be a dictionary."""
-    if not isinstance(payload, Mapping):
+    fields = mapping(payload)
+    if fields is None:
         raise AdaptError(f"{mode!r} items are dictionaries, this one is {shown(payload)}")
-    return dict(cast("Mapping[str, Any]", payload))
+    return dict(fields)
 
 
 def text_of(fields: Mapping[str, Any], key: str, mode: str) -> str:
@@ -49,61 +52,48 @@ def update_of(value: Any) -> Any:
     Several updates of one node, and several writes to one channel, become pairs of channel and
     value.
     """
-    value = with_messages(value)
-    updates: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]  # type: ignore[redundant-cast]
-    if not all(isinstance(one, Mapping) for one in updates):
-        return value
+    update = with_messages(value)
+    several = [update] if mapping(update) is not None else elements(update)
+    if not several or any(mapping(one) is None for one in several):
+        return update
     pairs: list[tuple[str, Any]] = []
-    for one in updates:
-        for channel, written in cast("Mapping[str, Any]", one).items():
-            writes = written.get(_WRITES) if isinstance(written, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            several: list[Any] = writes if isinstance(writes, list) else [written]  # pyright: ignore[reportUnknownVariableType]
-            pairs += [(channel, each) for each in several]
-    return value if len(pairs) == len(value) and isinstance(value, Mapping) else pairs
+    for one in several:
+        for channel, written in (mapping(one) or {}).items():
+            writes = sequence((mapping(written) or {}).get(_WRITES))
+            pairs += [(channel, each) for each in (writes if writes is not None else [written])]
+    return pairs
 
 
-def tool_calls_of(inputs: Any) -> list[dict[str, Any]]:
+def tool_calls_of(inputs: Any) -> list[Mapping[str, Any]]:
     """The calls that a task of a ToolNode is to answer, where its input is nothing but calls.
 
     That is what agents send it: a list of calls, or one call with the state around it
     (``langgraph.prebuilt.tool_node``, ``ToolCallWithContext``).
     """
-    found: Any = inputs
-    if isinstance(inputs, Mapping):
-        given = cast("Mapping[str, Any]", inputs)
-        found = [given.get("tool_call")] if "tool_call" in given else None
-    if not isinstance(found, list) or not found:
-        return []
-    calls = cast("list[Any]", found)
+    around = mapping(inputs)
+    several = sequence(inputs) if around is None else [around.get("tool_call")]
+    calls = [mapping(one) or {} for one in several or ()]
     return calls if all(map(_is_tool_call, calls)) else []
 
 
-def _is_tool_call(value: object) -> bool:
-    if not isinstance(value, Mapping):
-        return False
-    call = cast("Mapping[str, Any]", value)
+def _is_tool_call(call: Mapping[str, Any]) -> bool:
     return isinstance(call.get("id"), str) and isinstance(call.get("name"), str) and "args" in call
 
 
 def is_call(inputs: Any) -> bool:
     """Whether a task's input is that of a function called with ``@task``: (args, kwargs)."""
-    if not isinstance(inputs, tuple | list):
-        return False
-    several: Any = inputs
+    several = elements(inputs)
     return (
-        len(several) == 2
-        and isinstance(several[0], tuple | list)
-        and isinstance(several[1], Mapping)
+        len(several) == 2 and sequence(several[0]) is not None and mapping(several[1]) is not None
     )
 
 
 def interrupts_of(value: Any) -> list[Asked]:
     """The interrupts in ``value``, objects of LangGraph's or dictionaries."""
-    given: list[Any] = list(value) if isinstance(value, list | tuple) else []  # pyright: ignore[reportUnknownArgumentType]
     found: list[Asked] = []
-    for one in given:
-        if isinstance(one, Mapping):
-            fields = cast("Mapping[str, Any]", one)
+    for one in elements(value):
+        fields = mapping(one)
+        if fields is not None:
             asked = fields.get("id") or fields.get("interrupt_id")
             payload, schema = fields.get("value"), fields.get("response_schema")
         else:
@@ -118,7 +108,7 @@ def error_of(value: Any) -> BaseException | None:
     """The error of a task: live ones are exceptions, recorded ones what was written of them."""
     if value is None or isinstance(value, BaseException):
         return value
-    if isinstance(value, Mapping):
-        fields = cast("Mapping[str, Any]", value)
-        value = fields.get("message") or fields.get("error") or "the task failed"
+    fields = mapping(value)
+    if fields is not None:
+        return SourceFailed(str(fields.get("message") or fields.get("error") or "the task failed"))
     return SourceFailed(str(value))

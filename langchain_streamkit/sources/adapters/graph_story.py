@@ -7,13 +7,13 @@ update, else when their graph goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import ToolMessage
 
 from langchain_streamkit.errors import AdaptError, SourceFailed
 from langchain_streamkit.sources.adapters import graph_payloads as read
+from langchain_streamkit.sources.adapters.graph_forms import mapping
 from langchain_streamkit.sources.adapters.graph_messages import Messages
 from langchain_streamkit.sources.adapters.graph_payloads import INTERRUPT, METADATA
 from langchain_streamkit.sources.adapters.plain_messages import with_messages
@@ -27,6 +27,8 @@ from langchain_streamkit.sources.signals import InterruptSeen, KnownMessages, Pa
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from langchain_core.messages import BaseMessage
 
     from langchain_streamkit.sources.adapters.base import Take
@@ -69,7 +71,7 @@ class Story:
 
     def take(self, namespace: Namespace | None, mode: str, payload: Any) -> None:
         """Take an item. Raises AdaptError if it is none of its mode."""
-        if mode == "messages" or mode == "messages-tuple":
+        if mode in ("messages", "messages-tuple"):
             self._told.add("messages")
             self.messages.take(namespace, payload)
         elif (tell := self._modes.get(mode)) is not None:
@@ -118,8 +120,7 @@ class Story:
         part = self._tree.node(namespace, segment, metadata=metadata, inputs=inputs, caller=caller)
         part.is_task = True
         self._known(state_messages(inputs))
-        if isinstance(inputs, Mapping):
-            self._known(state_messages(cast("Mapping[str, Any]", inputs).get("state")))
+        self._known(state_messages((mapping(inputs) or {}).get("state")))
         calls = read.tool_calls_of(inputs)
         part.runs_tool = len(calls) == 1
         for call in calls:
@@ -185,8 +186,7 @@ class Story:
         fields = read.fields_of(payload, "updates")
         if INTERRUPT in fields:
             self._asked(namespace, fields[INTERRUPT])
-        about: Any = fields.get(METADATA)
-        cached = isinstance(about, Mapping) and bool(cast("Mapping[str, Any]", about).get("cached"))
+        cached = (mapping(fields.get(METADATA)) or {}).get("cached")
         for name, value in fields.items():
             if name in (INTERRUPT, METADATA):
                 continue
@@ -237,9 +237,7 @@ class Story:
     def values(self, namespace: Namespace, payload: Any) -> None:
         """The state of a graph after a step."""
         graph = self._tree.graph(namespace)
-        asked: Any = None
-        if isinstance(payload, Mapping):
-            asked = cast("Mapping[str, Any]", payload).get(INTERRUPT)
+        asked = (mapping(payload) or {}).get(INTERRUPT)
         if asked is not None:
             self._asked(namespace, asked)
         if not namespace:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 from langchain_streamkit.errors import AdaptError, SourceFailed
+from langchain_streamkit.sources.adapters.graph_forms import elements
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import ModelEnd
 from langchain_streamkit.sources.tree import INTERNAL_KEYS, NS_SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
     from langchain_core.messages import BaseMessage
 
     from langchain_streamkit.sources.adapters.graph_forms import Namespace
@@ -160,16 +162,12 @@ class Tree:
         own = (*parent.namespace, segment)
         given["langgraph_node"] = name
         given["langgraph_checkpoint_ns"] = NS_SEPARATOR.join(own)
-        tags = given.get("tags")
         step = given.get("langgraph_step")
         for one in parent.open_children("node"):
-            if not one.is_task and one.step is not None and isinstance(step, int):
-                if one.step < step:
-                    self.end(one)
+            if not one.is_task and _is_before(one.step, step):
+                self.end(one)
         run_id = self._fresh("node", *own)
-        self._tap.chain_start(
-            run_id, parent.run_id, name, tags if isinstance(tags, list) else (), given, inputs
-        )
+        self._tap.chain_start(run_id, parent.run_id, name, _tags(given), given, inputs)
         part = self.nodes[segment] = Part("node", run_id, name, own, parent)
         part.step = step if isinstance(step, int) else None
         return part
@@ -199,12 +197,11 @@ class Tree:
         if len(tools) > 1:
             metadata = {**metadata, INTERNAL_KEYS[0]: True}
         model = metadata.get("ls_model_name") or metadata.get("ls_provider")
-        tags = metadata.get("tags")
         self._tap.model_start(
             run_id,
             tools[0].run_id if len(tools) == 1 else parent.run_id,
             str(model or "the model"),
-            tags if isinstance(tags, list) else (),
+            _tags(metadata),
             metadata,
         )
         return call
@@ -278,6 +275,14 @@ def _checked(part: Part) -> Part:
     if not part.open:
         raise AdaptError(f"{part.kind} {part.name!r} has ended, and here it goes on")
     return part
+
+
+def _tags(metadata: Mapping[str, Any]) -> list[str]:
+    return [str(tag) for tag in elements(metadata.get("tags"))]
+
+
+def _is_before(step: int | None, other: object) -> bool:
+    return step is not None and isinstance(other, int) and step < other
 
 
 def _uuid(text: str) -> UUID | None:

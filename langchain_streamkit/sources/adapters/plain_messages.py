@@ -1,4 +1,4 @@
-"""Messages that went through JSON, made messages again.
+"""Messages and commands that went through JSON, made objects again.
 
 Guarantees: what is no message stays as it is; nothing given is changed; nothing raises.
 """
@@ -47,8 +47,18 @@ _CLASSES: Final[Mapping[str, type[BaseMessage]]] = {
         )
     },
 }
+_COMMAND_KEYS: Final = {"graph", "update", "resume", "goto"}
 _DEPTH: Final = 5
 """How deep in a state, an update or a task's input messages are looked for."""
+
+
+class Command:
+    """LangGraph's ``Command`` as far as it was written down; known by its name, as the real one."""
+
+    __slots__ = ("update",)
+
+    def __init__(self, update: Any) -> None:
+        self.update = update
 
 
 def as_message(value: object) -> BaseMessage | None:
@@ -82,12 +92,16 @@ def as_message(value: object) -> BaseMessage | None:
 
 
 def with_messages(value: Any, depth: int = _DEPTH) -> Any:
-    """``value`` with the JSON of messages in it replaced by messages; the same if it has none."""
+    """``value`` with the JSON of messages and commands in it replaced by such; the very same if it
+    has none.
+    """
     if isinstance(value, dict):
-        fields = cast("dict[Any, Any]", value)
+        fields = cast("dict[Any, Any]", value)  # type: ignore[redundant-cast]
         message = as_message(fields)
         if message is not None or depth == 0:
             return message or fields
+        if fields.keys() == _COMMAND_KEYS:
+            return Command(with_messages(fields["update"], depth - 1))
         changed = {name: with_messages(one, depth - 1) for name, one in fields.items()}
         return changed if any(changed[name] is not fields[name] for name in fields) else fields
     if type(value) in (list, tuple) and depth:
