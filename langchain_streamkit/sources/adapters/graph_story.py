@@ -16,6 +16,7 @@ from langchain_streamkit.sources.adapters import graph_payloads as read
 from langchain_streamkit.sources.adapters.graph_forms import mapping
 from langchain_streamkit.sources.adapters.graph_messages import Messages
 from langchain_streamkit.sources.adapters.graph_payloads import INTERRUPT, METADATA
+from langchain_streamkit.sources.adapters.graph_tools import Tools
 from langchain_streamkit.sources.adapters.plain_messages import with_messages
 from langchain_streamkit.sources.node_output import (
     returned_messages,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.adapters.graph_tree import Part, Tree
     from langchain_streamkit.sources.tap import RunTap
 
-_TELLERS = frozenset({"messages", "updates", "tasks"})
-"""Modes that tell messages where they are made; with one of them, ``values`` repeat them."""
-
 
 class Story:
     """One run, told mode by mode."""
@@ -48,6 +46,7 @@ class Story:
         self._tap = tap
         self._tree = tree
         self._told: set[str] = set()
+        """Of ``messages``, ``updates`` and ``tasks``, which tell messages where they are made."""
         self._pending: dict[str, tuple[Asked, Namespace]] = {}
         """Interrupts of ``updates`` and ``values``, which do not say whose they are."""
         self._checkpoints: set[str] = set()
@@ -58,14 +57,15 @@ class Story:
         """What the last of the root's tasks failed with."""
         self.result: Any = None
         """The last values of the root."""
+        tools = Tools(tap, tree)
         self._modes: dict[str, Callable[[Namespace, Any], None]] = {
             "updates": self.updates,
             "values": self.values,
             "tasks": self.tasks,
             "debug": self.debug,
             "checkpoints": self.checkpoints,
-            "tools": self.tools,
-            "custom": self.custom,
+            "tools": tools.take,
+            "custom": tools.custom,
             "error": self._server_error,
         }
 
@@ -247,17 +247,25 @@ class Story:
             self._tap.state(namespace, None, payload)
         self._tap.stored(namespace, state)
         messages = state_messages(state)
-        fresh = [m for m in messages if m.id not in self.messages.ids]
-        if not graph.stood or self._told & _TELLERS:
-            self._known(messages)
-        else:
-            for message in fresh:
-                self.messages.whole(graph, message)
+        if graph.stood:
+            for message in messages:
+                if message.id not in self.messages.ids and self._is_news(message):
+                    self.messages.whole(graph, message)
+        self._known(messages)
         graph.stood = True
         if not asked:
             for one in graph.open_children("node"):
                 if not one.is_task:
                     self._tree.end(one)
+
+    def _is_news(self, message: BaseMessage) -> bool:
+        """Whether nothing but the state tells of a message that is new in it.
+
+        ``messages`` tell all, but for the answer of a tool that hands over to another graph.
+        """
+        if isinstance(message, ToolMessage):
+            return self._told.isdisjoint(("updates", "tasks"))
+        return not self._told
 
     def _known(self, messages: list[BaseMessage]) -> None:
         ids = tuple(m.id for m in messages if m.id and m.id not in self.messages.ids)
@@ -289,51 +297,6 @@ class Story:
             if told not in self._checkpoints:  # `debug` repeats it
                 self._checkpoints.add(told)
                 self._tap.checkpoint(namespace, fields)
-
-    def tools(self, namespace: Namespace, payload: Any) -> None:
-        """A tool begins, reports or ends."""
-        fields = read.fields_of(payload, "tools")
-        tool_call_id = read.text_of(fields, "tool_call_id", "tools")
-        tool = self._tree.tools.get(tool_call_id)
-        kind = fields.get("event")
-        if kind == "tool-started":
-            if tool is None or not tool.open or tool.stood:
-                name = str(fields.get("tool_name") or "")
-                tool = self._tree.tool(
-                    self._caller(namespace, tool), tool_call_id, name, fields.get("input")
-                )
-            tool.stood = True
-        elif tool is None or not tool.open:
-            raise AdaptError(f"{kind!r} of tool call {tool_call_id!r}, which is not open")
-        elif kind == "tool-output-delta":
-            self._tap.tool_progress(tool.run_id, fields.get("delta"))
-        elif kind == "tool-finished":
-            self._tree.end_tool(tool, with_messages(fields.get("output")))
-        elif kind == "tool-error":
-            self._tree.leave(tool, SourceFailed(str(fields.get("message"))))
-        else:
-            raise AdaptError(f"a 'tools' item has the event {kind!r}")
-
-    def _caller(self, namespace: Namespace, before: Part | None) -> Part:
-        """Where a tool runs: where it was tried before, or in the one node that is open."""
-        for one in self._tree.nodes.values():
-            if before is not None and before in one.children and one.open:
-                return one
-        graph = self._tree.graph(namespace)
-        nodes = graph.open_children("node")
-        return nodes[0] if len(nodes) == 1 else graph
-
-    def custom(self, namespace: Namespace, payload: Any) -> None:
-        """Data of a stream writer: of the one node, or tool, that runs, else of the graph."""
-        graph = self._tree.graphs.get(namespace)
-        if graph is None or not graph.open:
-            graph = self._tree.root
-        nodes = graph.open_children("node")
-        part = nodes[0] if len(nodes) == 1 else graph
-        tools = part.open_children("tool")
-        if part.runs_tool and len(tools) == 1:
-            part = tools[0]
-        self._tap.custom(part.run_id, None, payload)
 
     def _server_error(self, _: Namespace, payload: Any) -> None:
         self.failure = read.error_of(payload) or SourceFailed("the server says that it failed")

@@ -50,6 +50,7 @@ class Part:
     __slots__ = (
         "calls",
         "children",
+        "failure",
         "is_task",
         "kind",
         "latest",
@@ -81,6 +82,8 @@ class Part:
         """A node whose input is one tool call."""
         self.step: int | None = None
         self.tool_call_id = ""
+        self.failure: Exception | None = None
+        """Of a tool that failed, and waits for the answer that its node makes of it."""
         self.stood = False
         """A graph whose state has been told before, or a tool that has told itself."""
         if parent is not None:
@@ -88,6 +91,14 @@ class Part:
 
     def open_children(self, kind: PartKind | None = None) -> list[Part]:
         return [one for one in self.children if one.open and kind in (None, one.kind)]
+
+    def running(self) -> Part:
+        """The one node of this graph that runs, the graph itself if there may be others.
+
+        Only tasks are told when they begin: what else is open may not be all, or be over.
+        """
+        nodes = self.open_children("node")
+        return nodes[0] if len(nodes) == 1 and nodes[0].is_task else self
 
     def below(self) -> Iterator[Part]:
         """The open parts in this one, outermost first."""
@@ -174,6 +185,9 @@ class Tree:
 
     def tool(self, parent: Part, tool_call_id: str, name: str, inputs: Any) -> Part:
         """A tool runs."""
+        before = self.tools.get(tool_call_id)
+        if before is not None and before.open and before.failure is not None:
+            self.leave(before, before.failure)
         run_id = self._fresh("tool", *parent.namespace, tool_call_id)
         part = Part("tool", run_id, name, parent.namespace, parent)
         part.tool_call_id = tool_call_id
@@ -241,6 +255,8 @@ class Tree:
         for one in part.open_children():
             if one.kind == "tool":  # nobody has said what it answered
                 self._end_children(one)
+                if one.failure is not None:
+                    self.leave(one, one.failure)
             else:
                 self.end(one)
 
