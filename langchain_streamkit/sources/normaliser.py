@@ -108,6 +108,7 @@ class Normaliser:
             sig.Token: self._models.token,
             sig.ModelEnd: self._model_end,
             sig.ChainEnd: self._steps.chain_end,
+            sig.NodeSaid: self._steps.said,
             sig.Failure: self._failure,
             sig.ToolEnd: self._tool_end,
             sig.ToolProgressed: self._tools.progressed,

@@ -108,6 +108,12 @@ class StoredIds(Signal):
     ids: tuple[str | None, ...]
 
 
+class NodeSaid(Signal):
+    """Messages a node returned, known before it ends: snapshots that nobody else holds."""
+
+    messages: tuple[BaseMessage, ...]
+
+
 class KnownMessages(Signal):
     """Ids of messages that are input or history, never to be echoed."""
 
@@ -170,6 +176,7 @@ AnySignal: TypeAlias = (
     | ToolEnd
     | ToolProgressed
     | StoredIds
+    | NodeSaid
     | KnownMessages
     | CustomData
     | InterruptSeen

@@ -17,6 +17,7 @@ from langchain_streamkit.events import ErrorInfo, StepFailed, StepFinished, Step
 from langchain_streamkit.sources.tree import COMPOSITION_TAGS, HIDDEN_NODE, RunNode, post_order
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
     from langchain_streamkit.events import AbortReason, StepKind, StepOutcome
@@ -121,14 +122,22 @@ class Steps:
         if node.kind != "node" or not signal.messages:
             self._end_step(node, signal)
             return
-        answers = {m.tool_call_id: m for m in signal.messages if isinstance(m, ToolMessage)}
-        for tool in self._tools.settle_answered(answers):
-            self.remove(tool, failed=True)
+        self._settle_answered(signal.messages)
         fresh = self._models.unseen(node, signal.messages)
         if signal.awaits_ids and any(message.id is None for _, message in fresh):
             self._ending[node.key] = (node, signal, fresh)
         else:
             self._end_node(node, signal, fresh)
+
+    def said(self, signal: sig.NodeSaid, node: RunNode) -> None:
+        """A node returned messages; that it has ended is told later."""
+        self._settle_answered(signal.messages)
+        self.say_returned(node, self._models.unseen(node, signal.messages))
+
+    def _settle_answered(self, messages: Iterable[BaseMessage]) -> None:
+        answers = {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
+        for tool in self._tools.settle_answered(answers):
+            self.remove(tool, failed=True)
 
     def stored(self, signal: sig.StoredIds) -> None:
         """The reducer has named the messages of a node that waits, or has ended already."""

@@ -16,12 +16,23 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"#\d+$")
 
 
+class Said(NamedTuple):
+    """A message that was neither aborted nor retracted."""
+
+    role: str
+    audience: str
+    node: str
+    text: str
+    reasoning: str
+    calls: list[tuple[Any, ...]]
+    """(call id, name, arguments)"""
+
+
 class Projection(NamedTuple):
     """Comparable, and readable where two differ."""
 
     outcome: str
-    messages: list[tuple[Any, ...]]
-    """(role, audience, node, text, reasoning, calls) of those neither aborted nor retracted."""
+    messages: list[Said]
     tools: list[tuple[Any, ...]]
     """(call id, name, input, status, content)"""
     custom: list[Any]
@@ -57,7 +68,7 @@ def _one(events: list[Event]) -> Projection:
     return Projection(
         snapshot.outcome,
         [
-            (
+            Said(
                 message.role,
                 message.audience,
                 _NUMBER.sub("", message.path[-1]) if message.path else "",

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+THROWN_AWAY = "not json"
+"""An answer that a retry within its node throws away."""
+DISPATCHED = {"dispatched": 2}
+WRITTEN = {"written": 1}
+UNHEARD = "Not for you"
+
+
 class Scene(NamedTuple):
     """A graph to run, and what differs from most."""
 
@@ -110,7 +117,7 @@ def fallback_after_three_tokens() -> Any:
 
 @scene()
 def retry_after_a_parser_failure() -> Any:
-    chain = (says("not json", '{"a": 1}') | JsonOutputParser()).with_retry(
+    chain = (says(THROWN_AWAY, '{"a": 1}') | JsonOutputParser()).with_retry(
         stop_after_attempt=2, wait_exponential_jitter=False
     )
 
@@ -211,8 +218,8 @@ def interrupt_and_resume() -> Any:
 @scene()
 def custom_events() -> Any:
     async def report(state: Any) -> dict[str, Any]:
-        get_stream_writer()({"written": 1})
-        await adispatch_custom_event("progress", {"dispatched": 2})
+        get_stream_writer()(WRITTEN)
+        await adispatch_custom_event("progress", DISPATCHED)
         return {}
 
     return graph(report=report, one=node_of(says("Hello"))).compile()
@@ -289,7 +296,7 @@ def interrupts_in_two_parallel_nodes_of_a_sub_graph() -> Any:
 
 @scene()
 def nostream_call() -> Any:
-    hidden = says("Not for you").with_config(tags=["nostream"])
+    hidden = says(UNHEARD).with_config(tags=["nostream"])
 
     async def think(state: Any) -> dict[str, Any]:
         await hidden.ainvoke("?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import json
@@ -12,8 +13,12 @@ from langchain_core.load import dumps
 from langgraph.types import Command
 
 from langchain_streamkit import StreamCallbackHandler, adapt, astream
+from tests.routes.remote import frames_of, remote_graph
+from tests.routes.scenes import DISPATCHED, THROWN_AWAY, UNHEARD, WRITTEN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from langchain_streamkit.events import Event
     from tests.routes.projection import Projection
     from tests.routes.scenes import Scene
@@ -126,6 +131,61 @@ def _is_pydantic(value: Any) -> bool:
     return hasattr(value, "model_dump") and not isinstance(value, type)
 
 
+# ---- graph.astream, graph.stream, RemoteGraph ----------------------------------------------------
+
+_END: Any = object()
+GRAPH_MODES = ["messages", "updates", "custom", "tasks", "tools"]
+"""What the docs recommend for ``graph.astream``, with ``subgraphs=True``."""
+
+
+def _items(
+    graph: Any, value: Any, config: dict[str, Any], call: str = "astream", **options: Any
+) -> Any:
+    run = getattr(graph, call)
+    return run(value, config, stream_mode=GRAPH_MODES, subgraphs=True, **options)
+
+
+@way
+async def graph_items(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return await _all(adapt(_items(graph, value, config)))
+
+
+@way
+async def graph_items_v2_parts(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return await _all(adapt(_items(graph, value, config, version="v2")))
+
+
+@way
+async def graph_items_recorded(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return list(adapt(await recorded(_items(graph, value, config))))
+
+
+@way
+async def graph_items_sync(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    """As ``graph.stream`` gives them; the nodes of the scenes are async, so in a loop of theirs."""
+
+    def items() -> Iterator[Any]:
+        with asyncio.Runner() as runner:
+            stream = _items(graph, value, config)
+            while (item := runner.run(anext(stream, _END))) is not _END:
+                yield item
+
+    return await asyncio.to_thread(lambda: list(adapt(items())))
+
+
+@way
+async def remote_graph_items(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    async with remote_graph(await frames_of(_items(graph, value, config))) as remote:
+        return await _all(adapt(_items(remote, value, config)))
+
+
+@way
+async def remote_graph_items_sync(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    async with remote_graph(await frames_of(_items(graph, value, config))) as remote:
+        items = _items(remote, value, config, call="stream")
+        return await asyncio.to_thread(lambda: list(adapt(items)))
+
+
 # ---- what a route cannot tell --------------------------------------------------------------------
 
 
@@ -139,7 +199,26 @@ def _custom_in_any_order(projection: Projection) -> Projection:
     return projection._replace(custom=sorted(projection.custom, key=repr))
 
 
+def _no_stream_mode_tells(projection: Projection) -> Projection:
+    """Events dispatched by hand, models tagged ``nostream``, and that a retry inside a node threw
+    away a whole answer.
+    """
+    return projection._replace(
+        custom=[data for data in projection.custom if data != DISPATCHED],
+        messages=[
+            message for message in projection.messages if message.text not in (THROWN_AWAY, UNHEARD)
+        ],
+    )
+
+
+def _no_callback_tells(projection: Projection) -> Projection:
+    """What a node writes to LangGraph's stream, which nobody reads under ``ainvoke``."""
+    return projection._replace(custom=[data for data in projection.custom if data != WRITTEN])
+
+
 LACKS: dict[str, Callable[[Projection], Projection]] = {
-    name: _custom_in_any_order for name in WAYS if name.startswith("events_v2")
+    "our_handler": _no_callback_tells,
+    **{name: _custom_in_any_order for name in WAYS if name.startswith("events_v2")},
+    **{name: _no_stream_mode_tells for name in WAYS if "graph_items" in name},
 }
 """What is left out of the comparison, for each route that by no means can know it."""

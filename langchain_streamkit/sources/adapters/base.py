@@ -44,6 +44,8 @@ class Adapter(ABC):
 
     route: ClassVar[str]
     """What people call this kind of stream."""
+    output_deltas = False
+    """Whether the root's own output chunks are wanted."""
 
     def __init__(self, tap: RunTap, lanes: Lanes) -> None:
         self.tap = tap
