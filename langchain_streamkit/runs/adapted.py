@@ -48,6 +48,8 @@ class Reading:
     def __init__(self, core: RunCore, plan: SourcePlan) -> None:
         self._core = core
         self._mode = plan.mode
+        self.live = False
+        """Whether the source raises if its run fails (see ``Adapter.live``)."""
         self._adapter: Adapter | None = None
         self._skipped: set[str] = set()
 
@@ -55,6 +57,7 @@ class Reading:
         """Choose the adapter and open the run; returns what takes the items. Raises AdaptError."""
         core = self._core
         adapter = self._adapter = recognise(first, core.tap, core.lanes, mode=self._mode)
+        adapter.live = self.live
         core.open(*adapter.opening(first))
         return adapter.feed
 
@@ -78,7 +81,8 @@ async def read_source(core: RunCore, plan: SourcePlan) -> object:
     """Read an async source to its end; raises what it raises."""
     reading = Reading(core, plan)
     feed: Callable[[Any], None] | None = None
-    async with _opened(plan.source) as items:
+    async with _opened(plan.source) as (items, live):
+        reading.live = live
         async for item in items:
             if feed is None:
                 feed = reading.begin(item)
@@ -93,7 +97,8 @@ def read_source_sync(core: RunCore, plan: SourcePlan) -> object:
     """Read a plain source to its end; raises what it raises, StopRun once a stop was asked."""
     reading = Reading(core, plan)
     feed: Callable[[Any], None] | None = None
-    with _opened_sync(plan.source) as items:
+    with _opened_sync(plan.source) as (items, live):
+        reading.live = live
         core.stop_work = _closer(items)
         for item in items:
             if core.stopping:
@@ -108,17 +113,19 @@ def read_source_sync(core: RunCore, plan: SourcePlan) -> object:
 
 
 @asynccontextmanager
-async def _opened(source: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
-    """The iterator of a source, which may have to be awaited or entered; closed in the end."""
-    if inspect.isawaitable(source):
+async def _opened(source: Any) -> AsyncGenerator[tuple[AsyncIterator[Any], bool], None]:
+    """The iterator of a source, which may have to be awaited or entered, and whether it is live;
+    closed in the end.
+    """
+    if not hasattr(source, "__aiter__") and inspect.isawaitable(source):
         source = await source
     if not hasattr(source, "__aiter__"):
-        async with source as entered, _opened(entered) as items:
-            yield items
+        async with source as entered, _opened(entered) as opened:
+            yield opened
         return
     items = cast("AsyncIterator[Any]", aiter(source))
     try:
-        yield items
+        yield items, _is_live(source)
     finally:
         for one in (items, source):
             for name in ("aclose", "close", "abort"):
@@ -131,19 +138,26 @@ async def _opened(source: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
 
 
 @contextmanager
-def _opened_sync(source: Any) -> Generator[Iterator[Any], None, None]:
+def _opened_sync(source: Any) -> Generator[tuple[Iterator[Any], bool], None, None]:
     if not hasattr(source, "__iter__"):
-        with source as entered, _opened_sync(entered) as items:
-            yield items
+        with source as entered, _opened_sync(entered) as opened:
+            yield opened
         return
     items = iter(source)
     try:
-        yield items
+        yield items, _is_live(source)
     finally:
         for one in (items, source):
             close = getattr(one, "close", None) or getattr(one, "abort", None)
             if close is not None:
                 close()
+
+
+def _is_live(source: object) -> bool:
+    """Whether ``source`` is LangGraph's or LangChain's own stream, which raises what its run does;
+    a recording just ends.
+    """
+    return type(source).__module__.startswith(("langgraph.stream.", "langchain_core."))
 
 
 def _closer(items: Iterator[Any]) -> Callable[[], None] | None:

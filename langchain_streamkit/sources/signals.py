@@ -33,9 +33,12 @@ class Start(Signal):
 
 
 class ChainStart(Start):
-    """A chain, graph or node. ``retriever`` tells the one kind that callbacks name apart."""
+    """A chain, graph or node. ``retriever`` tells the one kind that callbacks name apart, ``graph``
+    that the source knows it for a graph before a node runs in it.
+    """
 
     retriever: bool = False
+    graph: bool = False
     input: Any = None
 
 
@@ -105,6 +108,14 @@ class StoredIds(Signal):
     ids: tuple[str | None, ...]
 
 
+class MessagesSeen(Signal):
+    """Snapshots of messages that a node has returned, or that are new in the state of a graph
+    (``run_id``) without a word on which node made them.
+    """
+
+    messages: tuple[BaseMessage, ...]
+
+
 class KnownMessages(Signal):
     """Ids of messages that are input or history, never to be echoed."""
 
@@ -154,6 +165,7 @@ class Note(Signal):
 
     code: str
     message: str
+    lost: int | None = None
 
 
 AnySignal: TypeAlias = (
@@ -167,6 +179,7 @@ AnySignal: TypeAlias = (
     | ToolEnd
     | ToolProgressed
     | StoredIds
+    | MessagesSeen
     | KnownMessages
     | CustomData
     | InterruptSeen

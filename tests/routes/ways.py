@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from langchain_core._api import LangChainBetaWarning
+from langgraph.stream.transformers import CustomTransformer
 from langgraph.types import Command
 
 from langchain_streamkit import StreamCallbackHandler, adapt, astream
+from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
     from langchain_streamkit.events import Event
@@ -18,6 +23,9 @@ Way: TypeAlias = Callable[[Any, Any, dict[str, Any]], Awaitable["list[Event]"]]
 """Runs a graph on an input with a config, and gives the events."""
 
 WAYS: dict[str, Way] = {}
+
+LACKS: dict[str, frozenset[str]] = {}
+"""What a route can by no means know, by its name: fields of ``project``'s ``lacks``."""
 
 
 def way(run: Way) -> Way:
@@ -65,3 +73,33 @@ async def our_handler(graph: Any, value: Any, config: dict[str, Any]) -> list[Ev
 @way
 async def events_v2(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
     return await _all(adapt(graph.astream_events(value, config, version="v2")))
+
+
+async def v3_stream(graph: Any, value: Any, config: dict[str, Any]) -> Any:
+    """The v3 stream of a graph with what ``get_stream_writer()`` writes; it is beta, and says so."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LangChainBetaWarning)
+        return await graph.astream_events(
+            value, config, version="v3", transformers=[CustomTransformer]
+        )
+
+
+@way
+async def events_v3(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return await _all(adapt(await v3_stream(graph, value, config)))
+
+
+@way
+async def events_v3_recorded(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return list(adapt(await recorded(await v3_stream(graph, value, config))))
+
+
+@way
+async def events_v3_json(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    items = await recorded(await v3_stream(graph, value, config))
+    return list(adapt(json.loads(json.dumps(to_plain(items)))))
+
+
+LACKS |= dict.fromkeys(
+    ("events_v3", "events_v3_recorded", "events_v3_json"), frozenset({"retractions", "dispatched"})
+)

@@ -39,6 +39,9 @@ class Adapter(ABC):
     route: ClassVar[str]
     """What people call this kind of stream."""
 
+    live: bool = False
+    """Whether the source raises if its run fails, so that its end is the end of the run."""
+
     def __init__(self, tap: RunTap, lanes: Lanes) -> None:
         self.tap = tap
         self.root = tap.root

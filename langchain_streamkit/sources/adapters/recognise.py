@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import AdaptError
+from langchain_streamkit.sources.adapters.chat_model_v3 import ChatModelV3, is_message_event
 from langchain_streamkit.sources.adapters.events_v2 import EventsV2, is_event_dict
+from langchain_streamkit.sources.adapters.events_v3 import EventsV3, is_protocol_event
 
 if TYPE_CHECKING:
     from langchain_streamkit.sources.adapters.base import Adapter
@@ -24,6 +26,10 @@ def recognise(first: Any, tap: RunTap, lanes: Lanes, *, mode: str | None = None)
     del mode  # until graph items are adapted
     if is_event_dict(first):
         return EventsV2(tap, lanes)
+    if is_protocol_event(first):
+        return EventsV3(tap, lanes)
+    if is_message_event(first):
+        return ChatModelV3(tap, lanes)
     shown = repr(first)
     if len(shown) > _SHOWN:
         shown = f"{shown[:_SHOWN]}…"
