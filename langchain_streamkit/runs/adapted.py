@@ -72,6 +72,14 @@ class Reading:
             self._skipped.add(text)
             self._core.tap.note(self._core.tap.root, self._SKIPPED, text)
 
+    def source_failed(self, error: Exception) -> None:
+        """The source has raised."""
+        if self._adapter is not None and not isinstance(error, AdaptError):
+            try:
+                self._adapter.failed(error)
+            except Exception as exc:  # noqa: BLE001 -- the run fails by the source's own
+                self._core.report("the end of the stream", exc)
+
     def end(self) -> object:
         """The source has ended by itself: what the run returned."""
         return None if self._adapter is None else self._adapter.end()
@@ -83,13 +91,17 @@ async def read_source(core: RunCore, plan: SourcePlan) -> object:
     feed: Callable[[Any], None] | None = None
     async with _opened(plan.source) as (items, live):
         reading.live = live
-        async for item in items:
-            if feed is None:
-                feed = reading.begin(item)
-            try:
-                feed(item)
-            except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
-                reading.failed(exc)
+        try:
+            async for item in items:
+                if feed is None:
+                    feed = reading.begin(item)
+                try:
+                    feed(item)
+                except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
+                    reading.failed(exc)
+        except Exception as exc:
+            reading.source_failed(exc)
+            raise
     return reading.end()
 
 
@@ -100,15 +112,19 @@ def read_source_sync(core: RunCore, plan: SourcePlan) -> object:
     with _opened_sync(plan.source) as (items, live):
         reading.live = live
         core.stop_work = _closer(items)
-        for item in items:
-            if core.stopping:
-                raise StopRun
-            if feed is None:
-                feed = reading.begin(item)
-            try:
-                feed(item)
-            except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
-                reading.failed(exc)
+        try:
+            for item in items:
+                if core.stopping:
+                    raise StopRun
+                if feed is None:
+                    feed = reading.begin(item)
+                try:
+                    feed(item)
+                except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
+                    reading.failed(exc)
+        except Exception as exc:
+            reading.source_failed(exc)
+            raise
     return reading.end()
 
 

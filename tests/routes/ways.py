@@ -76,7 +76,7 @@ async def events_v2(graph: Any, value: Any, config: dict[str, Any]) -> list[Even
 
 
 async def v3_stream(graph: Any, value: Any, config: dict[str, Any]) -> Any:
-    """The v3 stream of a graph with what ``get_stream_writer()`` writes; it is beta, and says so."""
+    """The v3 stream of a graph with what ``get_stream_writer()`` writes; it warns of its beta."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LangChainBetaWarning)
         return await graph.astream_events(

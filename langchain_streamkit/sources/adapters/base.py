@@ -63,6 +63,12 @@ class Adapter(ABC):
         recording that was cut), ``SourceFailed`` if it said that the run failed.
         """
 
+    def failed(self, error: BaseException) -> None:  # noqa: B027 -- most have nothing to tell
+        """The source has raised: tell of the runs that are certain to have fallen by it.
+
+        What is not told of is closed with the run, which fails with ``error`` in any case.
+        """
+
     def named(self, *parts: object) -> UUID:
         """The id of a run that the source does not number: the same for the same parts."""
         return uuid5(self.root, "/".join(map(str, parts)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from langchain_streamkit.errors import AdaptError, ProducerLost, SourceFailed
 from langchain_streamkit.sources.adapters.base import Adapter, Opening
 from langchain_streamkit.sources.adapters.v3_messages import (
+    BREAKS,
     MESSAGE_EVENTS,
     MessageReader,
     final,
@@ -19,14 +20,10 @@ from langchain_streamkit.sources.signals import ModelEnd
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
 
-_BREAKS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-
 
 def is_message_event(item: object) -> TypeGuard[dict[str, Any]]:
     """Whether an item is an event of a chat model's v3 stream."""
-    if not isinstance(item, dict):
-        return False
-    kind: object = cast("dict[str, Any]", item).get("event")
+    kind = as_dict(item).get("event")
     return isinstance(kind, str) and kind in MESSAGE_EVENTS
 
 
@@ -63,7 +60,7 @@ class ChatModelV3(Adapter):
                 self._failure = str(item.get("message"))
             else:
                 reader.feed(item)
-        except _BREAKS as error:
+        except BREAKS as error:
             raise AdaptError(f"an event of v3 breaks its format: {error!r}") from error
 
     def end(self) -> object:
@@ -72,6 +69,10 @@ class ChatModelV3(Adapter):
         if not self._ended and not self.live:
             raise ProducerLost("the events stop before the end of the message")
         return self._output
+
+    def failed(self, error: BaseException) -> None:
+        if self._reader is not None and not self._ended:
+            self.tap.failed(self.root, error)
 
     def _begin(self, item: Any) -> MessageReader:
         starts = item["event"] == "message-start"

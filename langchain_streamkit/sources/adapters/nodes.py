@@ -7,6 +7,7 @@ number after it is a further graph that the same task calls.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -55,10 +56,9 @@ class Nodes:
 
     # ---- beginning ---------------------------------------------------------------------------
 
-    def begin(self, scope: Namespace, name: str, metadata: Mapping[str, Any]) -> None:
+    def begin(self, name: str) -> None:
         """The root graph starts."""
-        self.scope = scope
-        self._tap.chain_start(self._tap.root, None, name, (), metadata, None, graph=True)
+        self._tap.chain_start(self._tap.root, None, name, (), None, None, graph=True)
 
     def graph(
         self, namespace: Namespace, name: str | None = None, parent: UUID | None = None
@@ -89,9 +89,9 @@ class Nodes:
         name = kept.get("langgraph_node")
         if not isinstance(name, str) or not name:
             name = node_name(namespace[-1])
-        path = kept.get("langgraph_path")
+        path: Any = kept.get("langgraph_path")
         # The path of a functional-API task ends in True: it runs in its caller's graph.
-        is_call = isinstance(path, list | tuple) and bool(path) and path[-1] is True
+        is_call = isinstance(path, list | tuple) and (None, *path)[-1] is True  # pyright: ignore[reportUnknownArgumentType]
         if is_call and len(namespace) > len(self.scope) + 1:
             caller = self.node(namespace[:-1])
             parent, graph = caller.run_id, caller.graph
@@ -114,6 +114,12 @@ class Nodes:
     def knows(self, graph: Namespace) -> bool:
         """Whether anything in that graph was mentioned, and is open."""
         return graph in self._graphs or any(node.graph == graph for node in self._nodes.values())
+
+    @property
+    def in_line(self) -> bool:
+        """Whether every open node is in the one before it, so that none runs beside another."""
+        lines = sorted(self._nodes, key=len)
+        return all(b[: len(a)] == a for a, b in itertools.pairwise(lines))
 
     def _fresh(self, kind: str, namespace: Namespace) -> UUID:
         times = self._times[kind, namespace] = self._times.get((kind, namespace), 0) + 1

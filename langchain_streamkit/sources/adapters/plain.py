@@ -23,6 +23,7 @@ from langchain_core.messages import (
 )
 
 from langchain_streamkit.sources.node_output import returned_messages
+from langchain_streamkit.sources.piece_types import as_dict, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,13 +53,9 @@ def as_message(value: object) -> BaseMessage | None:
     fields = cast("dict[str, Any]", value)
     kind: object = fields.get("type")
     if kind == "constructor" and fields.get("lc") == 1:
-        path: object = fields.get("id")
-        name: object = path[-1] if isinstance(path, list) and path else None  # pyright: ignore[reportUnknownVariableType]
+        name = (None, *as_list(fields.get("id")))[-1]
         cls = _BY_NAME.get(name) if isinstance(name, str) else None
-        kwargs: object = fields.get("kwargs")
-        if not isinstance(kwargs, dict):
-            return None
-        fields = cast("dict[str, Any]", kwargs)
+        fields = as_dict(fields.get("kwargs"))
     else:
         cls = _CLASSES.get(kind) if isinstance(kind, str) else None
         if "content" not in fields or not any(key in fields for key in _OF_EVERY_MESSAGE):
@@ -99,15 +96,13 @@ def tool_output(output: object) -> object:
     message = as_message(output)
     if message is not None:
         return message
-    if isinstance(output, dict):
-        fields = cast("dict[str, Any]", output)
-        if fields.keys() == _COMMAND:
-            from langgraph.types import Command
+    fields = as_dict(output)
+    if fields.keys() != _COMMAND:
+        return output
+    from langgraph.types import Command
 
-            update = {"messages": messages_of_update(fields)}
-            command: Callable[..., object] = Command
-            return command(graph=fields["graph"], update=update, goto=fields["goto"] or ())
-    return output
+    command: Callable[..., object] = Command
+    return command(graph=fields["graph"], update={"messages": messages_of_update(fields)})
 
 
 def _values(state: object) -> Iterator[object]:

@@ -12,6 +12,7 @@ from uuid import UUID
 from langchain_streamkit.errors import AdaptError, SourceFailed
 from langchain_streamkit.sources.adapters.plain import tool_output
 from langchain_streamkit.sources.adapters.v3_messages import MessageReader, final, message_id_of
+from langchain_streamkit.sources.piece_types import as_dict, as_list
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import ModelEnd
 
@@ -46,7 +47,7 @@ class ModelCalls:
         self._named = adapter.named
         self._take = adapter.token
         self._open: dict[object, OpenCall] = {}
-        self._begun = 0
+        self._begun: set[UUID] = {adapter.root}
         self.tool_call_ids: set[str] = set()
         """Ids of the calls that messages ended with."""
 
@@ -68,20 +69,16 @@ class ModelCalls:
         """A call begins with ``event``, usually ``message-start``."""
         starts = event["event"] == "message-start"
         message_id = message_id_of(event) if starts else None
-        said = metadata.get("tags")
-        tags = [tag for tag in said if isinstance(tag, str)] if isinstance(said, list) else []
+        tags = [tag for tag in as_list(metadata.get("tags")) if isinstance(tag, str)]
         if node is not None:
             self._overtaken(node, tags)
         given: object = metadata.get("run_id")
-        run_id = _uuid(given) or _uuid_of_message(message_id)
-        if run_id is None or run_id == self._tap.root:
-            self._begun += 1
-            run_id = self._named("model", key, self._begun)
+        run_id = self._fresh(_uuid(given) or _uuid_of_message(message_id), key)
         fields = dict(metadata)
-        stated: Any = event.get("metadata") if starts else None
-        if isinstance(stated, dict):  # what the sender knows of the model, without LangGraph
-            fields.setdefault("ls_provider", stated.get("provider"))
-            fields.setdefault("ls_model_name", stated.get("model"))
+        stated = as_dict(event.get("metadata")) if starts else {}
+        for ours, theirs in (("ls_provider", "provider"), ("ls_model_name", "model")):
+            if isinstance(stated.get(theirs), str):
+                fields.setdefault(ours, stated[theirs])
         name = str(fields.get("ls_model_name") or "model")
         self._tap.model_start(run_id, node.run_id if node else graph, name, tags, fields)
         call = OpenCall(key, node, MessageReader(run_id, message_id, self._take))
@@ -105,19 +102,19 @@ class ModelCalls:
             self._said(call.node, message)
         return message
 
-    def whole(
-        self, graph: UUID, node: OpenNode | None, message: BaseMessage, metadata: Mapping[str, Any]
-    ) -> None:
+    def whole(self, node: OpenNode, message: BaseMessage, metadata: Mapping[str, Any]) -> None:
         """A call that did not stream has ended with ``message``."""
-        run_id = _uuid_of_message(message.id)
-        if run_id is None or run_id == self._tap.root:
-            self._begun += 1
-            run_id = self._named("model", message.id, self._begun)
-        fields = dict(metadata)
-        name = str(fields.get("ls_model_name") or "model")
-        self._tap.model_start(run_id, node.run_id if node else graph, name, (), fields)
+        run_id = self._fresh(_uuid_of_message(message.id), message.id)
+        name = str(metadata.get("ls_model_name") or "model")
+        self._tap.model_start(run_id, node.run_id, name, (), metadata)
         self._tap.push(ModelEnd(now_ms(), run_id, final(message)))
         self._said(node, message)
+
+    def fell(self, error: BaseException) -> None:
+        """The run fell by ``error``: if just one call is open, it is what raised it."""
+        if len(self._open) == 1:
+            _, call = self._open.popitem()
+            self._tap.failed(call.reader.run_id, error)
 
     def abandon(self, node: UUID | None) -> None:
         """The node has returned (None: the run has ended): what it left open there has died."""
@@ -135,10 +132,21 @@ class ModelCalls:
         if len(there) == 1:
             self.abandon(node.run_id)
 
-    def _said(self, node: OpenNode | None, message: BaseMessage) -> None:
+    def _fresh(self, run_id: UUID | None, key: object) -> UUID:
+        """``run_id``, or one made of ``key`` if there is none, or it was had before."""
+        if run_id is None or run_id in self._begun:
+            run_id = self._named("model", key, len(self._begun))
+        self._begun.add(run_id)
+        return run_id
+
+    def asked(self, message: BaseMessage) -> None:
+        """Note which calls a message asks for."""
         for call in getattr(message, "tool_calls", ()):
             if call["id"]:
                 self.tool_call_ids.add(call["id"])
+
+    def _said(self, node: OpenNode | None, message: BaseMessage) -> None:
+        self.asked(message)
         if node is not None:
             node.said.append(str(message.text))
 

@@ -40,6 +40,8 @@ MESSAGE_EVENTS: Final = frozenset(
         "error",
     }
 )
+BREAKS: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading fields of an item raises if they are missing or of another type."""
 _CALLS: Final = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
 _SERVER: Final = "server_tool_call_chunk"
 _TEXT_FIELDS: Final = frozenset({"text", "annotations"})
@@ -170,9 +172,9 @@ class MessageReader:
             self._rest(content, index, "reasoning", _REASONING_FIELDS)
         elif kind in _CALLS:
             if self._kinds.get(index) != _SERVER:
-                args = content.get("args")
+                args: object = content.get("args")
                 unsaid = index not in self._told or isinstance(args, dict)
-                self._put(self._call(content, index, args if unsaid else None))
+                self._put(self._call(content, index, cast("object", args) if unsaid else None))
         else:
             self._put(*read_block(content, index, None, chunk=False))
 
