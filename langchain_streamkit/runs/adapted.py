@@ -51,12 +51,15 @@ class Reading:
         self._mode = plan.mode
         self._adapter: Adapter | None = None
         self._skipped: set[str] = set()
+        self.live = False
+        """Whether the source raises what its run does."""
 
     def begin(self, first: Any) -> Callable[[Any], None]:
         """Choose the adapter and open the run; returns what takes the items. Raises AdaptError."""
         core = self._core
         adapter = self._adapter = recognise(first, core.tap, core.lanes, mode=self._mode)
         adapter.output_deltas = core.plan.options.output_deltas
+        adapter.live = self.live
         core.open(*adapter.opening(first))
         return adapter.feed
 
@@ -78,9 +81,12 @@ class Reading:
         """Let the adapter know what the source raises."""
         try:
             yield
-        except Exception as exc:
-            if self._adapter is not None and not isinstance(exc, AdaptError):
-                self._adapter.broke(exc)
+        except Exception as error:
+            if self._adapter is not None and not isinstance(error, AdaptError):
+                try:
+                    self._adapter.broke(error)
+                except Exception as exc:  # noqa: BLE001 -- the run fails by the source's own
+                    self._core.report("the end of the stream", exc)
             raise
 
     def end(self) -> object:
@@ -93,7 +99,7 @@ async def read_source(core: RunCore, plan: SourcePlan) -> object:
     reading = Reading(core, plan)
     feed: Callable[[Any], None] | None = None
     with reading.watched():
-        async with _opened(plan.source) as items:
+        async with _opened(plan.source) as (items, reading.live):
             async for item in items:
                 if feed is None:
                     feed = reading.begin(item)
@@ -108,7 +114,7 @@ def read_source_sync(core: RunCore, plan: SourcePlan) -> object:
     """Read a plain source to its end; raises what it raises, StopRun once a stop was asked."""
     reading = Reading(core, plan)
     feed: Callable[[Any], None] | None = None
-    with reading.watched(), _opened_sync(plan.source) as items:
+    with reading.watched(), _opened_sync(plan.source) as (items, reading.live):
         core.stop_work = _closer(items)
         for item in items:
             if core.stopping:
@@ -123,17 +129,19 @@ def read_source_sync(core: RunCore, plan: SourcePlan) -> object:
 
 
 @asynccontextmanager
-async def _opened(source: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
-    """The iterator of a source, which may have to be awaited or entered; closed in the end."""
-    if inspect.isawaitable(source):
+async def _opened(source: Any) -> AsyncGenerator[tuple[AsyncIterator[Any], bool], None]:
+    """The iterator of a source, which may have to be awaited or entered, and whether it is live;
+    closed in the end.
+    """
+    if not hasattr(source, "__aiter__") and inspect.isawaitable(source):
         source = await source
     if not hasattr(source, "__aiter__"):
-        async with source as entered, _opened(entered) as items:
-            yield items
+        async with source as entered, _opened(entered) as opened:
+            yield opened
         return
     items = cast("AsyncIterator[Any]", aiter(source))
     try:
-        yield items
+        yield items, _is_live(source)
     finally:
         for one in (items, source):
             for name in ("aclose", "close", "abort"):
@@ -146,19 +154,26 @@ async def _opened(source: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
 
 
 @contextmanager
-def _opened_sync(source: Any) -> Generator[Iterator[Any], None, None]:
+def _opened_sync(source: Any) -> Generator[tuple[Iterator[Any], bool], None, None]:
     if not hasattr(source, "__iter__"):
-        with source as entered, _opened_sync(entered) as items:
-            yield items
+        with source as entered, _opened_sync(entered) as opened:
+            yield opened
         return
     items = iter(source)
     try:
-        yield items
+        yield items, _is_live(source)
     finally:
         for one in (items, source):
             close = getattr(one, "close", None) or getattr(one, "abort", None)
             if close is not None:
                 close()
+
+
+def _is_live(source: object) -> bool:
+    """Whether ``source`` is LangGraph's or LangChain's own stream, which raises what its run does;
+    a recording just ends.
+    """
+    return type(source).__module__.startswith(("langgraph.stream.", "langchain_core."))
 
 
 def _closer(items: Iterator[Any]) -> Callable[[], None] | None:

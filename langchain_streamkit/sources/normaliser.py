@@ -108,7 +108,7 @@ class Normaliser:
             sig.Token: self._models.token,
             sig.ModelEnd: self._model_end,
             sig.ChainEnd: self._steps.chain_end,
-            sig.NodeSaid: self._steps.said,
+            sig.MessagesSeen: self._steps.messages_seen,
             sig.Failure: self._failure,
             sig.ToolEnd: self._tool_end,
             sig.ToolProgressed: self._tools.progressed,
@@ -315,8 +315,8 @@ class Normaliser:
             node.model_failed()
         elif node.kind == "tool":
             self._tools.failed(node, info)
-            if any(ancestor.kind == "node" for ancestor in node.ancestors()):
-                return  # the node's own end brings the answer the model sees
+            if any(ancestor.kind in ("node", "graph") for ancestor in node.ancestors()):
+                return  # the node's own end, or the graph's state, brings what the model sees
             self._tools.settle(node, None)
         else:
             self._steps.fail(node, info)

@@ -70,6 +70,7 @@ class Reports:
             interrupt_id=signal.interrupt_id,
             payload=signal.payload,
             namespace=signal.namespace,
+            tool_call_id=self._tool_of_interrupt.get(signal.interrupt_id),
             response_schema=signal.response_schema,
         )
         self._request(self._node(signal), info)
@@ -104,7 +105,8 @@ class Reports:
         self._add(OutputDelta, self._steps.root, data=signal.data)
 
     def note(self, signal: sig.Note) -> None:
-        self._add(Diagnostic, self._node(signal), code=signal.code, message=signal.message)
+        at = self._node(signal)
+        self._add(Diagnostic, at, code=signal.code, message=signal.message, lost=signal.lost)
 
     def state(self, signal: sig.StateSeen) -> None:
         graph = self._graph(signal.namespace)

@@ -33,9 +33,12 @@ class Start(Signal):
 
 
 class ChainStart(Start):
-    """A chain, graph or node. ``retriever`` tells the one kind that callbacks name apart."""
+    """A chain, graph or node. ``retriever`` tells the one kind that callbacks name apart, ``graph``
+    that the source knows it for a graph before a node runs in it.
+    """
 
     retriever: bool = False
+    graph: bool = False
     input: Any = None
 
 
@@ -108,8 +111,10 @@ class StoredIds(Signal):
     ids: tuple[str | None, ...]
 
 
-class NodeSaid(Signal):
-    """Messages a node returned, known before it ends: snapshots that nobody else holds."""
+class MessagesSeen(Signal):
+    """Snapshots of messages that a node has returned, or that are new in the state of a graph
+    (``run_id``) without a word on which node made them.
+    """
 
     messages: tuple[BaseMessage, ...]
 
@@ -163,6 +168,7 @@ class Note(Signal):
 
     code: str
     message: str
+    lost: int | None = None
 
 
 AnySignal: TypeAlias = (
@@ -176,7 +182,7 @@ AnySignal: TypeAlias = (
     | ToolEnd
     | ToolProgressed
     | StoredIds
-    | NodeSaid
+    | MessagesSeen
     | KnownMessages
     | CustomData
     | InterruptSeen

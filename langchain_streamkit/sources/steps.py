@@ -79,7 +79,8 @@ class Steps:
             self._show(node, "retriever", labelled=False)
         elif node.is_graph_node:
             self._node_start(signal, node)
-        elif self._graph and signal.run_id == self.root.key:
+        elif signal.graph or (self._graph and signal.run_id == self.root.key):
+            self.settle_in(node)
             node.kind = "graph"
             self._show(node, "graph", labelled=False)
         else:
@@ -122,19 +123,20 @@ class Steps:
         if node.kind != "node" or not signal.messages:
             self._end_step(node, signal)
             return
-        self._settle_answered(signal.messages)
+        self._settle_tools(signal.messages)
         fresh = self._models.unseen(node, signal.messages)
         if signal.awaits_ids and any(message.id is None for _, message in fresh):
             self._ending[node.key] = (node, signal, fresh)
         else:
             self._end_node(node, signal, fresh)
 
-    def said(self, signal: sig.NodeSaid, node: RunNode) -> None:
-        """A node returned messages; that it has ended is told later."""
-        self._settle_answered(signal.messages)
+    def messages_seen(self, signal: sig.MessagesSeen, node: RunNode) -> None:
+        """Messages that no model streamed, found while their node may still be open."""
+        self._settle_tools(signal.messages)
         self.say_returned(node, self._models.unseen(node, signal.messages))
 
-    def _settle_answered(self, messages: Iterable[BaseMessage]) -> None:
+    def _settle_tools(self, messages: Iterable[BaseMessage]) -> None:
+        """Tools that failed end with what the model sees of them."""
         answers = {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
         for tool in self._tools.settle_answered(answers):
             self.remove(tool, failed=True)

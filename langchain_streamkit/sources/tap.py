@@ -129,6 +129,7 @@ class RunTap:
         inputs: object,
         *,
         retriever: bool = False,
+        graph: bool = False,
     ) -> None:
         meta = dict(metadata) if metadata else {}
         checkpoint_ns = meta.get("langgraph_checkpoint_ns")
@@ -146,7 +147,15 @@ class RunTap:
         captured = to_plain(inputs) if "inputs" in self.capture else None
         self.push(
             ChainStart(
-                now_ms(), run_id, parent_id, name, tuple(tags or ()), meta, retriever, captured
+                now_ms(),
+                run_id,
+                parent_id,
+                name,
+                tuple(tags or ()),
+                meta,
+                retriever,
+                graph,
+                captured,
             )
         )
 
@@ -331,9 +340,9 @@ class RunTap:
             )
         )
 
-    def note(self, run_id: UUID, code: str, message: str) -> None:
+    def note(self, run_id: UUID, code: str, message: str, lost: int | None = None) -> None:
         """A diagnostic of what happens outside the callbacks."""
-        self.push(Note(now_ms(), run_id, code, message))
+        self.push(Note(now_ms(), run_id, code, message, lost))
 
     def output_chunk(self, data: object) -> None:
         self.push(OutputChunk(now_ms(), self.root, to_plain(data)))

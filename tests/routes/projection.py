@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_streamkit import RunSnapshot
@@ -40,12 +40,18 @@ class Projection(NamedTuple):
     text: str
 
 
-def project(streams: Iterable[list[Event]], *, any_order: bool) -> Projection:
-    """What the legal streams of a run, and of the runs it was resumed with, say together."""
+def project(
+    streams: Iterable[list[Event]], *, any_order: bool, lacks: Collection[str] = ()
+) -> Projection:
+    """What the legal streams of a run, and of the runs it was resumed with, say together.
+
+    ``lacks`` leaves out of it what a route cannot know: ``retractions`` (messages that were taken
+    back stand), ``dispatched`` (custom events that have a name).
+    """
     shown: list[Projection] = []
     for events in streams:
         assert_legal(events)
-        shown.append(_one(events))
+        shown.append(_one(events, lacks))
     joined = Projection(
         " ".join(one.outcome for one in shown),
         [message for one in shown for message in one.messages],
@@ -63,7 +69,7 @@ def project(streams: Iterable[list[Event]], *, any_order: bool) -> Projection:
     return joined
 
 
-def _one(events: list[Event]) -> Projection:
+def _one(events: list[Event], lacks: Collection[str]) -> Projection:
     snapshot = RunSnapshot.from_events(events)
     return Projection(
         snapshot.outcome,
@@ -77,14 +83,18 @@ def _one(events: list[Event]) -> Projection:
                 [(call.tool_call_id, call.name, call.args) for call in message.tool_calls],
             )
             for message in snapshot.messages
-            if message.stands
+            if message.stands or (message.status == "retracted" and "retractions" in lacks)
         ],
         [
             (call.tool_call_id, call.name, call.input, call.status, call.content)
             for call in snapshot.tool_calls
             if call.status not in ("requested", "dropped")
         ],
-        [event.data for event in events if isinstance(event, ev.Custom)],
+        [
+            event.data
+            for event in events
+            if isinstance(event, ev.Custom) and not (event.name and "dispatched" in lacks)
+        ],
         [one.payload for one in snapshot.interrupts],
         snapshot.text,
     )

@@ -6,13 +6,17 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from langchain_core._api import LangChainBetaWarning
 from langchain_core.load import dumps
+from langgraph.stream.transformers import CustomTransformer
 from langgraph.types import Command
 
 from langchain_streamkit import StreamCallbackHandler, adapt, astream
+from langchain_streamkit.values import to_plain
 from tests.routes.remote import frames_of, remote_graph
 from tests.routes.scenes import DISPATCHED, THROWN_AWAY, UNHEARD, WRITTEN
 
@@ -186,6 +190,34 @@ async def remote_graph_items_sync(graph: Any, value: Any, config: dict[str, Any]
         return await asyncio.to_thread(lambda: list(adapt(items)))
 
 
+# ---- astream_events(version="v3") ----------------------------------------------------------------
+
+
+async def v3_stream(graph: Any, value: Any, config: dict[str, Any]) -> Any:
+    """The v3 stream of a graph with what ``get_stream_writer()`` writes; it warns of its beta."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LangChainBetaWarning)
+        return await graph.astream_events(
+            value, config, version="v3", transformers=[CustomTransformer]
+        )
+
+
+@way
+async def events_v3(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return await _all(adapt(await v3_stream(graph, value, config)))
+
+
+@way
+async def events_v3_recorded(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    return list(adapt(await recorded(await v3_stream(graph, value, config))))
+
+
+@way
+async def events_v3_json(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
+    items = await recorded(await v3_stream(graph, value, config))
+    return list(adapt(json.loads(json.dumps(to_plain(items)))))
+
+
 # ---- what a route cannot tell --------------------------------------------------------------------
 
 
@@ -219,6 +251,6 @@ def _no_callback_tells(projection: Projection) -> Projection:
 LACKS: dict[str, Callable[[Projection], Projection]] = {
     "our_handler": _no_callback_tells,
     **{name: _custom_in_any_order for name in WAYS if name.startswith("events_v2")},
-    **{name: _no_stream_mode_tells for name in WAYS if "graph_items" in name},
+    **{name: _no_stream_mode_tells for name in WAYS if "graph_items" in name or "v3" in name},
 }
 """What is left out of the comparison, for each route that by no means can know it."""

@@ -47,6 +47,9 @@ class Adapter(ABC):
     output_deltas = False
     """Whether the root's own output chunks are wanted."""
 
+    live: bool = False
+    """Whether the source raises if its run fails, so that its end is the end of the run."""
+
     def __init__(self, tap: RunTap, lanes: Lanes) -> None:
         self.tap = tap
         self.root = tap.root
@@ -73,8 +76,11 @@ class Adapter(ABC):
         recording that was cut), ``SourceFailed`` if it said that the run failed.
         """
 
-    def broke(self, error: Exception) -> None:  # noqa: B027 -- most cannot tell
-        """The source raised ``error``, which ends the run: tell whose failure it is, if known."""
+    def broke(self, error: Exception) -> None:  # noqa: B027 -- most have nothing to tell
+        """The source has raised: tell of the runs that are certain to have fallen by it.
+
+        What is not told of is closed with the run, which fails with ``error`` in any case.
+        """
 
     def named(self, *parts: object) -> UUID:
         """The id of a run that the source does not number: the same for the same parts."""

@@ -15,7 +15,7 @@ from langchain_streamkit.sources.adapters.plain_messages import as_message
 from langchain_streamkit.sources.node_output import snapshot
 from langchain_streamkit.sources.pieces import extract
 from langchain_streamkit.sources.results import now_ms
-from langchain_streamkit.sources.signals import NodeSaid
+from langchain_streamkit.sources.signals import MessagesSeen
 from langchain_streamkit.sources.tree import NS_SEPARATOR
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Messages:
         self._know(message)
         if isinstance(message, ToolMessage) and self.answered(message):
             return
-        self._tap.push(NodeSaid(now_ms(), part.run_id, (snapshot(message),)))
+        self._tap.push(MessagesSeen(now_ms(), part.run_id, (snapshot(message),)))
 
     def answered(self, message: ToolMessage) -> bool:
         """Whether a tool that was open has ended with this answer."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import AdaptError
+from langchain_streamkit.sources.adapters.chat_model_v3 import ChatModelV3, is_message_event
 from langchain_streamkit.sources.adapters.event_fields import is_event_dict
 from langchain_streamkit.sources.adapters.events_v2 import EventsV2
+from langchain_streamkit.sources.adapters.events_v3 import EventsV3, is_protocol_event
 from langchain_streamkit.sources.adapters.graph_forms import shown, splitter
 from langchain_streamkit.sources.adapters.graph_items import GraphItems
 
@@ -23,6 +25,10 @@ def recognise(first: Any, tap: RunTap, lanes: Lanes, *, mode: str | None = None)
     """
     if is_event_dict(first):
         return EventsV2(tap, lanes, mode)
+    if is_protocol_event(first):
+        return EventsV3(tap, lanes)
+    if is_message_event(first):
+        return ChatModelV3(tap, lanes)
     split = splitter(first, mode)
     if split is not None:
         return GraphItems(tap, lanes, split)
