@@ -200,6 +200,8 @@ class ModelRuns:
         unique = given
         if unique in self._emitted:  # a cached answer keeps the id it had the first time
             unique = f"lc_run--{node.id}"
+        if unique in self._emitted:  # LangChain makes ids of the run's, and this one came before
+            unique = f"{unique}-{len(self._emitted)}"
         writer = self._writer(unique, node.step_id, node.path)
         call.message = _Message(MessageAssembler(writer, _minter(unique)), writer)
         writer.event(
