@@ -119,6 +119,9 @@ async def test_cancelling_the_run_stops_the_model() -> None:
     stopped = asyncio.Event()
 
     class Waiting(ScriptedModel):
+        def __init__(self) -> None:
+            super().__init__(["Hello you"])
+
         async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
             try:
                 async for chunk in super()._astream(*args, **kwargs):
@@ -127,7 +130,7 @@ async def test_cancelling_the_run_stops_the_model() -> None:
             finally:
                 stopped.set()
 
-    stream = await Waiting(["Hello you"]).astream_events("hi", version="v3")
+    stream = await Waiting().astream_events("hi", version="v3")
     run = adapt(stream)
     async for event in run:
         if isinstance(event, ev.TextDelta):
@@ -159,7 +162,8 @@ def chunks_of(*contents: Any, **last: Any) -> list[Any]:
     from langchain_core.outputs import ChatGenerationChunk
 
     made = [
-        AIMessageChunk(content, response_metadata={"output_version": "v1"}) for content in contents
+        AIMessageChunk(content=content, response_metadata={"output_version": "v1"})
+        for content in contents
     ]
     return list(chunks_to_events(iter([ChatGenerationChunk(message=m) for m in made]), **last))
 
@@ -202,7 +206,7 @@ def test_blocks_without_text_are_whole() -> None:
     image = {"type": "image", "base64": "AA==", "mime_type": "image/png"}
     called = {"type": "server_tool_call", "id": "s1", "name": "search", "args": {"q": 1}}
     odd = {"type": "non_standard", "value": {"type": "odd", "n": 1}}
-    parts = [image, called, odd]
+    parts: list[dict[str, Any]] = [image, called, odd]
     items = chunks_of([{**part, "index": n} for n, part in enumerate(parts)])
     assert [block for _, block in kinds(items)] == parts
 

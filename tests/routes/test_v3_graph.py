@@ -21,11 +21,13 @@ from langchain_streamkit.testing import ToolCall, Turn, assert_legal
 from tests.scenarios.told import HI, broken, calls, graph, half, node_of, says
 
 if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
     from langchain_streamkit.events import Event
 
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 
-CONFIG: dict[str, Any] = {"configurable": {"thread_id": "t"}}
+CONFIG: RunnableConfig = {"configurable": {"thread_id": "t"}}
 
 
 async def told(source: Any, **options: Any) -> list[Event]:
@@ -34,8 +36,13 @@ async def told(source: Any, **options: Any) -> list[Event]:
     return events
 
 
-async def items_of(compiled: Any, value: Any = HI, **options: Any) -> list[Any]:
-    return [item async for item in await compiled.astream_events(value, version="v3", **options)]
+async def v3(compiled: Any, config: Any = None, **options: Any) -> Any:
+    """The v3 stream of a graph."""
+    return await compiled.astream_events(HI, config, version="v3", **options)
+
+
+async def items_of(compiled: Any) -> list[Any]:
+    return [item async for item in await v3(compiled)]
 
 
 def of(events: list[Event], cls: type[Any]) -> list[Any]:
@@ -65,7 +72,7 @@ class Held:
 
 async def test_cancelling_the_run_cancels_the_node() -> None:
     held = Held()
-    run = adapt(await held.graph.astream_events(HI, version="v3"))
+    run = adapt(await v3(held.graph))
     async for event in run:
         if isinstance(event, ev.MessageFinished):
             await asyncio.sleep(0.05)
@@ -76,7 +83,7 @@ async def test_cancelling_the_run_cancels_the_node() -> None:
 
 async def test_leaving_early_cancels_the_node() -> None:
     held = Held()
-    run = adapt(await held.graph.astream_events(HI, version="v3"))
+    run = adapt(await v3(held.graph))
     async with run:
         async for event in run:
             if isinstance(event, ev.MessageFinished):
@@ -117,7 +124,7 @@ async def test_a_coroutine_and_its_own_exception() -> None:
 
 async def test_the_result_is_the_last_state() -> None:
     compiled = graph(one=node_of(says("Hello you"))).compile()
-    found = await adapt(await compiled.astream_events(HI, version="v3")).result()
+    found = await adapt(await v3(compiled)).result()
     assert [message.text for message in found["messages"]] == ["hi", "Hello you"]
 
 
@@ -127,7 +134,7 @@ async def test_the_result_is_the_last_state() -> None:
 async def test_steps_are_those_of_the_namespaces() -> None:
     inner = graph(leaf=node_of(says("Leaf text"))).compile()
     compiled = graph(first=inner, last=node_of(says("Last text"))).compile()
-    events = await told(await compiled.astream_events(HI, version="v3"))
+    events = await told(await v3(compiled))
     steps = [(e.kind, e.name, e.path) for e in of(events, ev.StepStarted)]
     assert steps == [
         ("graph", "graph", ()),
@@ -160,7 +167,7 @@ async def test_every_interrupt_of_every_graph_is_requested_once() -> None:
     builder.add_node("other", outer_ask)
     builder.add_edge(START, "other")
     compiled = builder.compile(checkpointer=InMemorySaver())
-    run = adapt(await compiled.astream_events(HI, CONFIG, version="v3"))
+    run = adapt(await v3(compiled, CONFIG))
     events = [event async for event in run]
     assert_legal(events)
     assert sorted(e.payload for e in of(events, ev.InterruptRequested)) == ["inner?", "outer?"]
@@ -177,7 +184,7 @@ async def test_an_interrupt_in_a_tool_names_the_call_and_suspends_the_tool() -> 
 
     asking = says(calls(ToolCall("danger", {"x": 1}, id="c1")), "done")
     agent = create_agent(asking, [danger], checkpointer=InMemorySaver())
-    events = await told(await agent.astream_events(HI, CONFIG, version="v3"))
+    events = await told(await v3(agent, CONFIG))
     assert [e.tool_call_id for e in of(events, ev.InterruptRequested)] == ["c1"]
     assert [e.outcome for e in of(events, ev.ToolFinished)] == ["suspended"]
 
@@ -191,7 +198,7 @@ async def test_a_failed_tool_fails_with_what_the_model_sees() -> None:
     expected = [event async for event in astream(agent, HI)]
     asking = says(calls(ToolCall("broken", {"a": 1}, id="c1")), "Sorry")
     agent = create_agent(asking, [broken], middleware=[retry])
-    events = await told(await agent.astream_events(HI, version="v3"))
+    events = await told(await v3(agent))
     shown = [
         [(e.tool_call_id, e.content, e.error.code) for e in of(run, ev.ToolFailed)]
         for run in (events, expected)
@@ -202,7 +209,7 @@ async def test_a_failed_tool_fails_with_what_the_model_sees() -> None:
 
 async def test_a_tool_error_that_ends_the_run_is_told() -> None:
     agent = create_agent(says(calls(ToolCall("broken", {"a": 1}, id="c1"))), [broken])
-    events = await told(await agent.astream_events(HI, version="v3"))
+    events = await told(await v3(agent))
     assert [e.tool_call_id for e in of(events, ev.ToolFailed)] == ["c1"]
     assert isinstance(events[-1], ev.RunFailed)
 
@@ -218,7 +225,7 @@ async def test_an_unnamed_agent_in_a_tool_speaks_inside() -> None:
 
     asking = says(calls(ToolCall("research", {"question": "1"}, id="c1")), "Done")
     agent = create_agent(asking, [research])
-    events = await told(await agent.astream_events(HI, version="v3"))
+    events = await told(await v3(agent))
     shown = [(m.text, m.audience) for m in RunSnapshot.from_events(events).messages]
     assert shown == [("", "user"), ("Inner answer", "internal"), ("Done", "user")]
 
@@ -228,8 +235,9 @@ async def test_messages_that_only_the_state_has_are_told_once() -> None:
         return {"messages": [("ai", "canned"), ("user", "and you?")]}
 
     compiled = graph(one=one, two=node_of(says("Hello"))).compile()
-    for options in ({}, {"transformers": [UpdatesTransformer]}):
-        events = await told(await compiled.astream_events(HI, version="v3", **options))
+    given: list[dict[str, Any]] = [{}, {"transformers": [UpdatesTransformer]}]
+    for options in given:
+        events = await told(await v3(compiled, **options))
         texts = [m.text for m in RunSnapshot.from_events(events).messages]
         assert texts == ["canned", "and you?", "Hello"]
         compiled = graph(one=one, two=node_of(says("Hello"))).compile()
@@ -239,7 +247,7 @@ async def test_a_retried_model_aborts_before_the_next_attempt_begins() -> None:
     model = says(half(), "Full answer").with_retry(
         stop_after_attempt=2, wait_exponential_jitter=False
     )
-    events = await told(await graph(one=node_of(model)).compile().astream_events(HI, version="v3"))
+    events = await told(await v3(graph(one=node_of(model)).compile()))
     told_of = [
         (type(e).__name__, getattr(e, "attempt", None))
         for e in events
@@ -259,16 +267,15 @@ async def test_calls_side_by_side_in_one_node_are_both_whole() -> None:
     async def both(state: Any) -> dict[str, Any]:
         return {"messages": list(await asyncio.gather(*(m.ainvoke("?") for m in models)))}
 
-    events = await told(await graph(both=both).compile().astream_events(HI, version="v3"))
+    events = await told(await v3(graph(both=both).compile()))
     messages = RunSnapshot.from_events(events).messages
     assert sorted(m.text for m in messages if m.stands) == ["four five six", "one two three"]
 
 
 async def test_state_and_checkpoints_are_captured_when_asked() -> None:
     compiled = graph(one=node_of(says("Hello"))).compile(checkpointer=InMemorySaver())
-    stream = await compiled.astream_events(
-        HI, CONFIG, version="v3", transformers=[UpdatesTransformer, CheckpointsTransformer]
-    )
+    modes = [UpdatesTransformer, CheckpointsTransformer]
+    stream = await v3(compiled, CONFIG, transformers=modes)
     events = await told(stream, capture={"state", "checkpoints"})
     assert [e.node for e in of(events, ev.StateUpdate)] == ["one"]
     assert len(of(events, ev.StateSnapshot)) == 2
@@ -277,7 +284,7 @@ async def test_state_and_checkpoints_are_captured_when_asked() -> None:
 
 async def test_a_graph_in_it_can_be_adapted_by_itself() -> None:
     inner = graph(leaf=node_of(says("Leaf text"))).compile()
-    run = await graph(first=inner).compile().astream_events(HI, version="v3")
+    run = await v3(graph(first=inner).compile())
     async for handle in run.subgraphs:
         events = await told(handle)
         assert RunSnapshot.from_events(events).text == "Leaf text"
@@ -326,3 +333,14 @@ async def test_messages_without_metadata_are_read_as_a_server_sends_them() -> No
     events = list(adapt(items))
     assert_legal(events)
     assert [m.text for m in RunSnapshot.from_events(events).messages] == ["Hello you"]
+
+
+async def test_a_recording_that_begins_within_a_graph_goes_on_around_it() -> None:
+    inner = graph(leaf=node_of(says("Leaf text"))).compile()
+    items = await items_of(graph(first=inner, last=node_of(says("Last text"))).compile())
+    run = adapt(items[1:])
+    events = list(run)
+    assert_legal(events)
+    texts = [m.text for m in RunSnapshot.from_events(events).messages]
+    assert texts == ["Leaf text", "Last text"]
+    assert len(run.result()["messages"]) == 3

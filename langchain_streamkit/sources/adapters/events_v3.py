@@ -99,9 +99,9 @@ class EventsV3(Adapter):
                 return
             handle = self._methods.get(method)
             if handle is not None:
-                handle(_namespace(params), data, params)
+                handle(self._at(params), data, params)
             elif method.startswith("custom:"):
-                self._custom(_namespace(params), method.removeprefix("custom:"), data)
+                self._custom(self._at(params), method.removeprefix("custom:"), data)
         except BREAKS as error:
             raise AdaptError(f"an event of v3 breaks its format: {error!r}") from error
 
@@ -148,6 +148,14 @@ class EventsV3(Adapter):
         self.tap.note(self.root, "gap", f"{lost} events before number {seq} are missing", lost)
         return True
 
+    def _at(self, params: Mapping[str, Any]) -> Namespace:
+        namespace = _namespace(params)
+        scope = self._nodes.scope
+        if namespace[: len(scope)] != scope:  # the recording began within a graph of this one
+            self._nodes.scope = ()
+            self._next = None
+        return namespace
+
     # ---- messages ----------------------------------------------------------------------------
 
     def _message(self, params: Mapping[str, Any], data: Any) -> None:
@@ -155,7 +163,7 @@ class EventsV3(Adapter):
         metadata: Any
         if type(data) is dict:  # over a wire, without LangGraph's metadata
             payload, metadata = cast("Any", data), {}
-            key = self._key_on_wire(_namespace(params), payload)
+            key = self._key_on_wire(self._at(params), payload)
         else:
             payload, metadata = data
             key = metadata.get("run_id")
@@ -168,8 +176,9 @@ class EventsV3(Adapter):
             else:
                 call.reader.feed(payload)
             return
+        namespace = self._at(params)
         node = self._node_of(metadata)
-        graph = self.root if node is not None else self._nodes.graph(_namespace(params))
+        graph = self.root if node is not None else self._nodes.graph(namespace)
         if (message := as_message(payload)) is not None:
             self._whole(node, message, metadata)
             return
@@ -247,7 +256,7 @@ class EventsV3(Adapter):
         self.tap.custom(self._nodes.graph(namespace), name, data)
 
     def _lifecycle(self, namespace: Namespace, data: Any, _: Mapping[str, Any]) -> None:
-        at = _namespace(data) if "namespace" in data else namespace
+        at = self._at(data) if "namespace" in data else namespace
         is_root = at == self._nodes.scope
         error: BaseException | None = None
         match data["event"]:

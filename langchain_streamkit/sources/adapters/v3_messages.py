@@ -172,9 +172,9 @@ class MessageReader:
             self._rest(content, index, "reasoning", _REASONING_FIELDS)
         elif kind in _CALLS:
             if self._kinds.get(index) != _SERVER:
-                args: object = content.get("args")
-                unsaid = index not in self._told or isinstance(args, dict)
-                self._put(self._call(content, index, cast("object", args) if unsaid else None))
+                args: Any = content.get("args")
+                unsaid = index not in self._told or bool(as_dict(args))
+                self._put(self._call(content, index, args if unsaid else None))
         else:
             self._put(*read_block(content, index, None, chunk=False))
 
