@@ -33,7 +33,7 @@ def v2(runnable: Any, value: Any = HI, **options: Any) -> Any:
 
 
 async def adapted(runnable: Any, value: Any = HI, **options: Any) -> list[Any]:
-    events = [event async for event in adapt(v2(runnable, value, **options))]
+    events: list[Any] = [event async for event in adapt(v2(runnable, value, **options))]
     assert_legal(events)
     return events
 
@@ -164,6 +164,8 @@ def outline(events: list[Any]) -> list[tuple[Any, ...]]:
                 lines.append((event.type, event.path, event.payload, namespace))
             case _ if event.type.startswith("run."):
                 lines.append((event.type,))
+            case _:
+                pass
     return lines
 
 
@@ -179,7 +181,7 @@ async def test_a_model_wrongly_taken_for_failed_still_says_its_message() -> None
     started = [item["run_id"] for item in items if item["event"] == "on_chat_model_start"]
     late = {**next(item for item in items if item["event"] == "on_chat_model_end")}
     late |= {"run_id": started[0], "data": {"output": AIMessage("Half answer", id="other")}}
-    events = list(adapt([*items[:-2], late, *items[-2:]]))
+    events: list[Any] = list(adapt([*items[:-2], late, *items[-2:]]))
     assert_legal(events)
     snapshot = RunSnapshot.from_events(events)
     assert [one.text for one in snapshot.messages if one.stands] == ["Full answer", "Half answer"]
@@ -206,7 +208,7 @@ class Library(BaseRetriever):
 async def test_a_chain_tells_its_model_and_returns_its_output() -> None:
     prompt = ChatPromptTemplate.from_messages([("human", "{q}")])
     run = adapt(v2(prompt | says("Hello you") | StrOutputParser(), {"q": "?"}))
-    events = [event async for event in run]
+    events: list[Any] = [event async for event in run]
     assert_legal(events)
     assert RunSnapshot.from_events(events).text == "Hello you"
     assert await run.result() == "Hello you"
@@ -214,7 +216,7 @@ async def test_a_chain_tells_its_model_and_returns_its_output() -> None:
 
 async def test_a_bare_model_is_a_run() -> None:
     run = adapt(v2(says(Turn("Hello you", usage=USAGE)), "?"))
-    events = [event async for event in run]
+    events: list[Any] = [event async for event in run]
     assert_legal(events)
     assert run.snapshot.text == "Hello you"
     assert run.usage.input_tokens == USAGE["input_tokens"]
@@ -279,7 +281,7 @@ async def test_chunks_of_the_root_are_given_when_asked_for() -> None:
 
 async def test_state_is_captured_from_chunks_that_tell_their_mode() -> None:
     source = v2(SCENES["plain_answer"].make(), stream_mode=["updates", "values"])
-    events = [event async for event in adapt(source, capture={"state"})]
+    events: list[Any] = [event async for event in adapt(source, capture={"state"})]
     assert [one.node for one in of(events, "state.update")] == ["one"]
     assert len(of(events, "state.snapshot")) == 2
 
@@ -301,7 +303,7 @@ async def test_a_recording_cut_off_is_a_producer_lost() -> None:
     items = await recorded(v2(SCENES["nested_graph"].make()))
     for end in range(1, len(items)):
         run = adapt(items[:end])
-        events = list(run)
+        events: list[Any] = list(run)
         assert_legal(events)
         assert events[-1].error.code == "producer_lost"
         with pytest.raises(ProducerLost):
@@ -331,7 +333,7 @@ async def test_filtered_events_are_a_run_that_ends_well(name: str, filters: Any)
 async def test_a_part_of_a_recording_is_told_as_far_as_it_goes() -> None:
     items = await recorded(v2(SCENES["plain_answer"].make()))
     first = next(n for n, item in enumerate(items) if item["event"] == "on_chat_model_stream")
-    events = list(adapt(items[first:]))
+    events: list[Any] = list(adapt(items[first:]))
     assert_legal(events)
     assert RunSnapshot.from_events(events).text == "Hello you there"
     assert events[-1].type == "run.finished"
@@ -358,7 +360,7 @@ async def test_of_several_root_runs_the_first_is_the_run() -> None:
     other = await recorded(v2(SCENES["reasoning"].make()))
     mixed = [item for pair in zip(one, other, strict=False) for item in pair] + one[len(other) :]
     for items in (one + other, mixed):
-        events = list(adapt(items))
+        events: list[Any] = list(adapt(items))
         assert_legal(events)
         assert RunSnapshot.from_events(events).text == "Hello you there"
         assert events[-1].type == "run.finished"
@@ -369,8 +371,9 @@ async def test_of_several_root_runs_the_first_is_the_run() -> None:
 
 
 def test_events_of_version_1_are_refused_before_they_begin() -> None:
-    for runnable in (SCENES["plain_answer"].make(), says("x"), says("x").bind(stop=["y"])):
-        source: Any = runnable.astream_events(HI, version="v1")
+    runnables: list[Any] = [SCENES["plain_answer"].make(), says("x"), says("x").bind(stop=["y"])]
+    for runnable in runnables:
+        source = runnable.astream_events(HI, version="v1")
         with pytest.raises(AdaptError, match="version='v2'"):
             adapt(source)
 
@@ -380,7 +383,7 @@ async def test_recorded_events_of_version_1_end_the_run_with_a_refusal() -> None
     chain = ChatPromptTemplate.from_messages([("human", "{q}")]) | says("Hello")
     for runnable, value in ((SCENES["plain_answer"].make(), HI), (chain, {"q": "?"})):
         run = adapt(await recorded(runnable.astream_events(value, version="v1")))
-        events = list(run)
+        events: list[Any] = list(run)
         assert_legal(events)
         assert [event.type for event in events] == ["run.started", "run.failed"]
         with pytest.raises(AdaptError, match="version='v2'"):
