@@ -146,7 +146,7 @@ def adapt(
 def _is_events_v1(source: Any) -> bool:
     """Whether this is what ``astream_events(version="v1")`` returned, before it has begun."""
     frame = source.ag_frame if inspect.isasyncgen(source) else None
-    if frame is None or frame.f_code.co_name != "astream_events":
+    if frame is None or "astream_events" not in frame.f_code.co_name:
         return False
     given = frame.f_locals
     handed_on: dict[str, Any] = given.get("kwargs") or {}
