@@ -85,8 +85,7 @@ def is_told(items: list[Any], **options: Any) -> bool:
     run: Any = adapt(items, capture={"state", "checkpoints"}, output_deltas=True, **options)
     try:
         events = list(run)
-    except AdaptError as refusal:
-        assert str(refusal)
+    except AdaptError:
         return False
     if items:
         assert_legal(events)

@@ -144,6 +144,10 @@ def _of_three(item: Any) -> Item:
         namespace, mode, payload = item
     except (TypeError, ValueError):
         raise _misfit(item, "(namespace, mode, payload)") from None
+    if type(mode) is not str:
+        raise _misfit(item, "(namespace, mode, payload)")
+    if type(mode) is not str:
+        raise _misfit(item, "(namespace, mode, payload)")
     if type(namespace) is not tuple:
         namespace = namespace_of(namespace)
     return Item(namespace, mode, payload)

@@ -131,11 +131,8 @@ class Story:
         interrupts = read.interrupts_of(fields.get("interrupts"))
         error = read.error_of(fields.get("error"))
         if interrupts:
-            from langgraph.errors import GraphInterrupt
-
             self.paused = self.paused or not namespace
-            asked: Any = interrupts
-            self._tree.leave(part, GraphInterrupt(asked))
+            self._tree.leave(part, _interrupt(interrupts))
         elif error is not None:
             if not namespace:
                 self.failure = error
@@ -285,7 +282,10 @@ class Story:
                 self._request(one, namespace)
 
     def _request(self, asked: Asked, namespace: Namespace) -> None:
-        graph = self._tree.graphs.get(namespace, self._tree.root)
+        try:
+            graph = self._tree.graph(namespace)
+        except AdaptError:  # it is over
+            graph = self._tree.root
         payload, schema = to_plain(asked.value), to_plain(asked.response_schema)
         self._tap.push(InterruptSeen(now_ms(), graph.run_id, asked.id, payload, namespace, schema))
 
@@ -309,6 +309,8 @@ class Story:
             self._request(asked, namespace)
         if self.paused:
             self._tap.push(Paused(now_ms(), self._tap.root))
+            for part in self._tree.root.open_children():  # what has not ended waits
+                self._tree.leave(part, _interrupt([]))
         self._tree.end(self._tree.root, self.result)
 
     def cut(self) -> str | None:
@@ -322,3 +324,11 @@ class Story:
             if call is not None and call.open and call.tells_end:
                 return f"a message of node {part.name!r} has not ended"
         return None
+
+
+def _interrupt(asked: list[Asked]) -> BaseException:
+    """What a node raises that waits."""
+    from langgraph.errors import GraphInterrupt
+
+    given: Any = asked
+    return GraphInterrupt(given)
