@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.sinks.queue import QueueSink as QueueSink
     from langchain_streamkit.snapshot import RunSnapshot as RunSnapshot
     from langchain_streamkit.tokens.counter import TokenCounter as TokenCounter
+    from langchain_streamkit.tokens.prompt import count_prompt as count_prompt
     from langchain_streamkit.wire.sse import sse_bytes as sse_bytes
 
 __version__ = "0.1.0"
@@ -65,6 +66,7 @@ _HOMES = {
     "QueueSink": "sinks.queue",
     "RunSnapshot": "snapshot",
     "TokenCounter": "tokens.counter",
+    "count_prompt": "tokens.prompt",
     "sse_bytes": "wire.sse",
 }
 
@@ -91,6 +93,7 @@ __all__ = [
     "adapt",
     "astream",
     "check_stream",
+    "count_prompt",
     "decode_event",
     "read_jsonl",
     "sse_bytes",
