@@ -52,7 +52,7 @@ def test_hard_positions_of_all_short_texts_over_all_kinds_are_final(
 
 
 @both
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(text=texts(max_size=60))
 def test_hard_positions_of_any_text_are_final(pattern: str, text: str) -> None:
     whole = pieces(pattern, text)

@@ -217,7 +217,7 @@ json_values = st.recursive(
 kinds = st.sampled_from(["text", "image", "image_url", "file", "tool_use", "reasoning", "x", None])
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     blocks=st.lists(
         st.tuples(kinds, st.dictionaries(st.sampled_from(["text", "data", "source"]), json_values)),
