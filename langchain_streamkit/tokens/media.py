@@ -2,7 +2,8 @@
 
 How large a picture is, how long a recording, and how many pages a file has is not looked up: an
 image is taken for one of 1024 x 1024 pixels, a recording or film for half a minute, a file for one
-page. Sources, as far as vendors say it:
+page. The figures are those of the vendors' guides named here; users have measured less for some
+models (gpt-5-mini: 1.2 a patch), so they are no more than an order of magnitude:
 
 * OpenAI, "Images and vision", "Calculating costs" (platform.openai.com/docs/guides/images-vision):
   a base, and so much for each of the four 512-pixel tiles (gpt-4o 85 + 170, gpt-4o-mini 2833 +
