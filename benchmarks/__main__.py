@@ -9,11 +9,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from benchmarks import table
+from benchmarks.counting import measure_counting
 from benchmarks.imports import IN_USE, PACKAGE, import_ms
 from benchmarks.machine import describe
 from benchmarks.measure import Samples, measure, measure_growth
@@ -23,6 +25,7 @@ from benchmarks.routes import FLOOR
 from benchmarks.targets import (
     Verdict,
     cost_verdicts,
+    counting_verdicts,
     growth_verdicts,
     import_verdicts,
     memory_verdicts,
@@ -39,10 +42,12 @@ class Sizes(NamedTuple):
     """Tokens of the long answer, and of the run whose reader sleeps."""
     long_rounds: int
     imports: int
+    counted: tuple[int, ...] = (1000, 10_000, 100_000)
+    """Tokens of the texts that are counted."""
 
 
 FULL = Sizes(tokens=1000, rounds=15, long=100_000, long_rounds=3, imports=7)
-QUICK = Sizes(tokens=100, rounds=2, long=2000, long_rounds=1, imports=1)
+QUICK = Sizes(tokens=100, rounds=2, long=2000, long_rounds=1, imports=1, counted=(100, 1000))
 
 
 class Report(NamedTuple):
@@ -52,11 +57,14 @@ class Report(NamedTuple):
     sizes: Sizes
     samples: dict[str, Samples]
     verdicts: list[Verdict]
+    counting: Mapping[str, Mapping[int, float]] = MappingProxyType({})
 
     def text(self, *, as_markdown: bool) -> str:
         show = table.markdown if as_markdown else table.plain
         how = f"Medians of {self.sizes.rounds} rounds of {self.sizes.tokens:,} tokens, in turns."
-        tables = [show(table.costs(self.samples)), show(table.promises(self.verdicts))]
+        tables = [show(table.costs(self.samples))] if self.samples else []
+        tables += [show(table.counting(self.counting))] if self.counting else []
+        tables.append(show(table.promises(self.verdicts)))
         return "\n\n".join([*tables, f"{self.machine}. {how}"])
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,7 +81,13 @@ class Report(NamedTuple):
         }
         targets = [{**one._asdict(), "met": one.met} for one in self.verdicts]
         sizes = self.sizes._asdict()
-        return {"machine": self.machine, "sizes": sizes, "costs": costs, "targets": targets}
+        return {
+            "machine": self.machine,
+            "sizes": sizes,
+            "costs": costs,
+            "counting": {name: dict(by_size) for name, by_size in self.counting.items()},
+            "targets": targets,
+        }
 
 
 def measure_all(sizes: Sizes) -> Report:
@@ -83,14 +97,23 @@ def measure_all(sizes: Sizes) -> Report:
     growths = measure_growth(sizes.tokens, sizes.long, sizes.long_rounds, tell=_tell)
     _tell("a reader that sleeps")
     sleep = measure_sleep(sizes.long)
+    _tell("counting")
+    counting = measure_counting(sizes.counted, sizes.long_rounds)
     _tell("imports")
     verdicts = [
         *cost_verdicts(samples),
+        *counting_verdicts(counting),
         *growth_verdicts(growths, sizes.tokens, sizes.long),
         *memory_verdicts(sleep),
         *import_verdicts({one: import_ms(one, sizes.imports) for one in (PACKAGE, IN_USE)}),
     ]
-    return Report(machine, sizes, samples, verdicts)
+    return Report(machine, sizes, samples, verdicts, counting)
+
+
+def counting_of(sizes: Sizes) -> Report:
+    """Measure only what counting costs."""
+    counting = measure_counting(sizes.counted, sizes.long_rounds)
+    return Report(describe(), sizes, {}, [*counting_verdicts(counting)], counting)
 
 
 def costs_of(names: Sequence[str], sizes: Sizes) -> Report:
@@ -113,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--only", nargs="+", choices=WORKLOADS, help="only the costs of these workloads"
     )
+    parser.add_argument("--counting", action="store_true", help="only what counting tokens costs")
     parser.add_argument("--profile", choices=WORKLOADS, help="only show where our time goes")
     options = parser.parse_args(arguments)
     _send_no_traces()
@@ -124,7 +148,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.profile:
         print(profile(options.profile, sizes.tokens))
         return
-    report = costs_of(options.only, sizes) if options.only else measure_all(sizes)
+    if options.counting:
+        report = counting_of(sizes)
+    else:
+        report = costs_of(options.only, sizes) if options.only else measure_all(sizes)
     print(report.text(as_markdown=options.markdown))
     if options.json:
         options.json.write_text(json.dumps(report.to_dict(), indent=2))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from langchain_streamkit import __version__
 
-_PACKAGES = ("langchain-core", "langgraph", "langchain", "msgspec")
+_PACKAGES = ("langchain-core", "langgraph", "langchain", "msgspec", "tiktoken")
 
 
 def describe() -> str:

@@ -43,6 +43,14 @@ def _cost(taken: Samples, route: str) -> str:
     return f"{taken.per_token(route):.1f} ({taken.ratio(route, FLOOR):.2f})"
 
 
+def counting(costs: Mapping[str, Mapping[int, float]]) -> Table:
+    """CPU microseconds of counting one chunk, by how many tokens the text has."""
+    sizes = list(next(iter(costs.values())))
+    header = ["counting: CPU us per chunk of one token", *(f"{size:,} tokens" for size in sizes)]
+    rows = [[name, *(f"{by_size[size]:.1f}" for size in sizes)] for name, by_size in costs.items()]
+    return Table(header, rows)
+
+
 def promises(verdicts: Iterable[Verdict]) -> Table:
     """Each promise beside what was measured."""
     return Table(["target", "measured", "at most", ""], [_promise(one) for one in verdicts])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.counting import cost_at_the_end
 from benchmarks.imports import PACKAGE
 from benchmarks.routes import FLOOR, LIMIT, OURS, V2, V3
 
@@ -23,6 +24,9 @@ _RATIOS: dict[str, dict[str, float]] = {
 _GROWTH = 1.15
 """A token of a long answer may cost as much as one of a short one; what LangChain itself grows by
 is taken off first, and the rest of the tolerance is the noise of such long samples."""
+_COUNTING_US = 6.0
+_COUNTED = ("English", "Python code", "Chinese")
+"""The texts whose count costs no more than that for a chunk, however long they are."""
 _IMPORT_MS = 50.0
 _MEMORY_MB = 4.0
 
@@ -50,6 +54,12 @@ def growth_verdicts(growths: Mapping[str, Growth], short: int, long: int) -> Ite
     for name, growth in growths.items():
         what = f"{name} a token of {long:,} / of {short:,}, over the floor's own {growth.floor:.2f}"
         yield Verdict(what, growth.beyond_floor, _GROWTH, "x")
+
+
+def counting_verdicts(costs: Mapping[str, Mapping[int, float]]) -> Iterator[Verdict]:
+    for name in _COUNTED:
+        what = f"counting a chunk of {name}, {max(costs[name]):,} tokens"
+        yield Verdict(what, cost_at_the_end(costs, name), _COUNTING_US, " us")
 
 
 def import_verdicts(milliseconds: Mapping[Import, float]) -> Iterator[Verdict]:

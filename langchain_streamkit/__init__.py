@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from langchain_streamkit.sinks.jsonl import JSONLSink as JSONLSink
     from langchain_streamkit.sinks.queue import QueueSink as QueueSink
     from langchain_streamkit.snapshot import RunSnapshot as RunSnapshot
+    from langchain_streamkit.tokens.counter import TokenCounter as TokenCounter
+    from langchain_streamkit.tokens.prompt import count_prompt as count_prompt
     from langchain_streamkit.wire.sse import sse_bytes as sse_bytes
 
 __version__ = "0.1.0"
@@ -63,6 +65,8 @@ _HOMES = {
     "JSONLSink": "sinks.jsonl",
     "QueueSink": "sinks.queue",
     "RunSnapshot": "snapshot",
+    "TokenCounter": "tokens.counter",
+    "count_prompt": "tokens.prompt",
     "sse_bytes": "wire.sse",
 }
 
@@ -83,11 +87,13 @@ __all__ = [
     "StreamCallbackHandler",
     "StreamError",
     "StreamUsageError",
+    "TokenCounter",
     "WebSocketSession",
     "__version__",
     "adapt",
     "astream",
     "check_stream",
+    "count_prompt",
     "decode_event",
     "read_jsonl",
     "sse_bytes",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import Report, Sizes, main
+from benchmarks.counting import TEXTS, chunks, measure_counting
 from benchmarks.imports import IN_USE, PACKAGE, Import, import_ms
 from benchmarks.machine import describe
 from benchmarks.measure import Growth, Samples, measure, measure_growth
@@ -17,12 +18,13 @@ from benchmarks.table import costs, markdown, plain, promises
 from benchmarks.targets import (
     Verdict,
     cost_verdicts,
+    counting_verdicts,
     growth_verdicts,
     import_verdicts,
     memory_verdicts,
 )
 from benchmarks.workloads import BRANCHES, WORKLOADS, answer_text
-from langchain_streamkit import astream, check_stream
+from langchain_streamkit import TokenCounter, astream, check_stream
 
 TOKENS = 8
 
@@ -98,6 +100,35 @@ def test_growth_is_measured_for_ours_and_for_the_floor() -> None:
     (growth,) = measure_growth(4, 16, 1, ["W1"], tell=silent).values()
     assert growth.ours > 0
     assert growth.beyond_floor == growth.ours / growth.floor
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_counted_text_has_as_many_tokens_as_asked_in_as_many_chunks_or_fewer(name: str) -> None:
+    parts = chunks(name, 200)
+    assert 100 <= len(parts) <= 200
+    counter = TokenCounter()
+    for part in parts:
+        counter.feed(part)
+    assert 195 <= counter.final() <= 200  # cut elsewhere, the last ones may be other tokens
+
+
+def test_counting_is_measured_for_every_text_at_every_size_and_has_its_target() -> None:
+    costs = measure_counting((10, 20), 1)
+    assert set(costs) == set(TEXTS)
+    assert all(set(by_size) == {10, 20} for by_size in costs.values())
+    assert all(cost > 0 for by_size in costs.values() for cost in by_size.values())
+    bounds = {one.what: one.at_most for one in counting_verdicts(costs)}
+    assert bounds == {
+        f"counting a chunk of {name}, 20 tokens": 6
+        for name in ("English", "Python code", "Chinese")
+    }
+
+
+def test_command_measures_counting_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--counting", "--quick"])
+    shown = capsys.readouterr().out
+    assert "run: Chinese without punctuation" in shown
+    assert "ours / floor" not in shown
 
 
 def test_verdict_is_met_up_to_its_bound_and_missed_beyond() -> None:

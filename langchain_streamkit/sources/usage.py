@@ -14,44 +14,47 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from langchain_streamkit.events import UsageDetails
+from langchain_streamkit.tokens.details import NO_DETAILS, TokenDetails, count_of, read_details
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 class TokenCounts(msgspec.Struct, frozen=True, gc=False):
-    """Tokens of one call; ``details`` are also counted in ``input_tokens`` or ``output_tokens``."""
+    """Tokens of one call; ``parts`` are also counted in ``input_tokens`` or ``output_tokens``."""
 
     input_tokens: int
     output_tokens: int
     total_tokens: int
-    details: UsageDetails = UsageDetails()
+    parts: TokenDetails = NO_DETAILS
+
+    @property
+    def details(self) -> UsageDetails:
+        """What of ``parts`` events tell."""
+        parts = self.parts
+        return UsageDetails(
+            cache_read=parts.cache_read,
+            cache_creation=parts.cache_creation,
+            reasoning=parts.reasoning,
+            audio=parts.audio_input + parts.audio_output,
+        )
 
 
 def read_counts(usage: object) -> TokenCounts | None:
     """Return the counts in LangChain's ``usage_metadata``, ``None`` if it is no such dict.
 
-    Unknown details are ignored; a service tier's (``flex_cache_read``) count as the plain ones.
+    Details are read under all the names that packages give them (``tokens/details.py``).
     """
     if not isinstance(usage, Mapping):
         return None
     fields = cast("Mapping[str, object]", usage)
-    tokens_in = _count(fields.get("input_tokens"))
-    tokens_out = _count(fields.get("output_tokens"))
-    of_input = fields.get("input_token_details")
-    of_output = fields.get("output_token_details")
+    tokens_in = count_of(fields.get("input_tokens"))
+    tokens_out = count_of(fields.get("output_tokens"))
     return TokenCounts(
         tokens_in,
         tokens_out,
-        _count(fields.get("total_tokens")) or tokens_in + tokens_out,
-        UsageDetails(
-            cache_read=_detail(of_input, "cache_read"),
-            cache_creation=_detail(of_input, "cache_creation"),
-            reasoning=_detail(of_output, "reasoning"),
-            audio=_detail(of_input, "audio") + _detail(of_output, "audio"),
-        )
-        if of_input or of_output
-        else UsageDetails(),
+        count_of(fields.get("total_tokens")) or tokens_in + tokens_out,
+        read_details(fields),
     )
 
 
@@ -93,26 +96,9 @@ class UsageTally:
 
 
 def _combine(how: Callable[[int, int], int], a: TokenCounts, b: TokenCounts) -> TokenCounts:
-    x, y = a.details, b.details
     return TokenCounts(
         how(a.input_tokens, b.input_tokens),
         how(a.output_tokens, b.output_tokens),
         how(a.total_tokens, b.total_tokens),
-        UsageDetails(
-            cache_read=how(x.cache_read, y.cache_read),
-            cache_creation=how(x.cache_creation, y.cache_creation),
-            reasoning=how(x.reasoning, y.reasoning),
-            audio=how(x.audio, y.audio),
-        ),
+        a.parts.combined(how, b.parts),
     )
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-def _detail(details: object, name: str) -> int:
-    if not isinstance(details, Mapping):
-        return 0
-    fields = cast("Mapping[str, object]", details)
-    return sum(_count(v) for k, v in fields.items() if k == name or k.endswith("_" + name))

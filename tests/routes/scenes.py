@@ -32,6 +32,7 @@ THROWN_AWAY = "not json"
 DISPATCHED = {"dispatched": 2}
 WRITTEN = {"written": 1}
 UNHEARD = "Not for you"
+HANDED_ON = "Over to you"
 
 
 class Scene(NamedTuple):
@@ -314,7 +315,7 @@ def retry_by_middleware() -> Any:
 @scene()
 def message_handed_to_the_parent() -> Any:
     async def leaf(state: Any) -> Any:
-        update = {"messages": [AIMessage("Over to you")]}
+        update = {"messages": [AIMessage(HANDED_ON)]}
         return Command(goto="other", graph=Command.PARENT, update=update)
 
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(MessagesState)

@@ -322,14 +322,14 @@ async def test_an_item_that_breaks_the_format_is_left_out_and_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     items = await v2_items()
-    odd = {**items[1], "run_id": "not a uuid"}
+    odd = {**items[1], "name": ["no name"]}
     with caplog.at_level(logging.WARNING, "langchain_streamkit"):
         run = adapt([items[0], odd, odd, *items[1:]])
         events = list(run)
     assert_legal(events)
     found = [event for event in events if isinstance(event, ev.Diagnostic)]
     assert [event.code for event in found] == ["item_skipped"]
-    assert "not a uuid" in found[0].message
+    assert "name" in found[0].message
     assert run.snapshot.text == "Hello you"
 
 

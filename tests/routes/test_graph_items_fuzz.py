@@ -72,7 +72,7 @@ def recordings() -> list[list[Any]]:
                 )
             )
             for name in SHOWN
-            if (scene := SCENES[name])
+            for scene in [SCENES[name]]
             for modes in LISTS
             for options in ({}, {"version": "v2"})
         ]
