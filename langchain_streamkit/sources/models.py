@@ -20,6 +20,8 @@ from langchain_streamkit.events import (
 from langchain_streamkit.sources.assembler import Ending, MessageAssembler, whole_message
 from langchain_streamkit.sources.lane import TextLane
 from langchain_streamkit.sources.outbox import MessageWriter
+from langchain_streamkit.sources.piece_types import TextPiece
+from langchain_streamkit.sources.silence import no_tokens
 from langchain_streamkit.sources.tools import AskedCall
 from langchain_streamkit.sources.tree import INTERNAL_KEYS, Finished
 from langchain_streamkit.values import clean_text, to_plain
@@ -44,18 +46,29 @@ _ROLES: dict[str, Role] = {
     "system": "system",
     "SystemMessageChunk": "system",
 }
-_METADATA_PREFIXES = ("ls_", "langgraph_")
 
 
 class _Call:
     """One model run; ``message`` is set once its message has begun."""
 
-    __slots__ = ("first_token", "lane", "message", "model", "provider", "started")
+    __slots__ = (
+        "first_size",
+        "first_token",
+        "lane",
+        "message",
+        "model",
+        "provider",
+        "silent",
+        "started",
+    )
 
     def __init__(self, signal: ModelStart) -> None:
         self.started = signal.ts
         self.model = signal.model
         self.provider = signal.provider
+        self.silent = signal.silent
+        self.first_size: int | None = None
+        """Characters of text in the first chunk; None until there is one."""
         self.first_token: int | None = None
         self.message: _Message | None = None
         self.lane: TextLane | None = None
@@ -126,11 +139,12 @@ class ModelRuns:
             if not pieces:
                 return
             if call.first_token is None:
-                self._first_token(call, signal.ts)
+                self._first_token(call, signal.ts, len(pieces))
             assembler.text(pieces)
             return
         if call.first_token is None and pieces:
-            self._first_token(call, signal.ts)
+            size = sum(len(piece.text) for piece in pieces if isinstance(piece, TextPiece))
+            self._first_token(call, signal.ts, size)
         assembler.feed(pieces)  # type: ignore[arg-type]
 
     def open_lane(self, node: RunNode, queue: LaneQueue) -> None:
@@ -153,7 +167,6 @@ class ModelRuns:
         call: _Call = node.work
         call.close_lane()
         message = signal.message
-        silent = call.first_token is None
         if call.message is None and message is None:
             self._record(node, call, None, "ok", cached=signal.cached)
             return
@@ -161,8 +174,8 @@ class ModelRuns:
         assembler, writer = call.message or self._begin(node, call, given)
         ending = assembler.finish(message)
         call.model = ending.model or call.model
-        if silent and (ending.text or ending.calls) and self._streaming and not signal.cached:
-            self._no_tokens(node)
+        if self._streaming and not signal.cached:
+            self._check_tokens(node, call, ending)
         usage = self._record(node, call, ending.usage, "ok", cached=signal.cached)
         stored = message.id if message is not None else None
         # The id that LangChain makes up for an answer counts its generations, the chunks' does not.
@@ -209,12 +222,13 @@ class ModelRuns:
             provider=call.provider,
             attempt=node.attempt(),
             audience=node.audience(show_subagents=self._show_subagents),
-            metadata=_shown_metadata(node.metadata),
+            metadata=node.shown_metadata,
         )
         return call.message
 
-    def _first_token(self, call: _Call, ts: int) -> None:
+    def _first_token(self, call: _Call, ts: int, size: int) -> None:
         call.first_token = ts
+        call.first_size = size
         self._accounts.token_seen(ts)
 
     def _record(
@@ -236,19 +250,13 @@ class ModelRuns:
             cached=cached,
         )
 
-    def _no_tokens(self, node: RunNode) -> None:
-        self._outbox.add(
-            Diagnostic,
-            {
-                "path": node.path,
-                "step_id": node.step_id,
-                "code": "no_tokens",
-                "message": (
-                    f"{node.name or 'the model'} answered in one piece: it does not stream, or has"
-                    " streaming switched off (disable_streaming, streaming=False)"
-                ),
-            },
-        )
+    def _check_tokens(self, node: RunNode, call: _Call, ending: Ending) -> None:
+        """Say so if the answer did not come token by token, and why."""
+        whole = len(ending.text) or len(ending.calls)
+        text = no_tokens(node.name, call.silent, call.first_size, whole)
+        if text is not None:
+            place = {"path": node.path, "step_id": node.step_id}
+            self._outbox.add(Diagnostic, {**place, "code": "no_tokens", "message": text})
 
     def _finished(self, node: RunNode, writer: MessageWriter, ending: Ending) -> None:
         message_id = writer.message_id
@@ -318,7 +326,7 @@ class ModelRuns:
             name=message.name,
             attempt=node.attempt(),
             audience=audience,
-            metadata=_shown_metadata(node.metadata),
+            metadata=node.shown_metadata,
         )
         ending = whole_message(writer, message, _minter(message_id))
         writer.event(
@@ -340,7 +348,3 @@ def _minter(message_id: str) -> Callable[[], str]:
         return f"call_{message_id}_{count}"
 
     return mint
-
-
-def _shown_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in metadata.items() if key.startswith(_METADATA_PREFIXES)}
