@@ -6,6 +6,7 @@ What is looked at is what ``BaseChatModel._should_stream`` looks at, in its orde
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from langchain_core.language_models import BaseChatModel
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 TEXT_MODEL: Final = "a text-completion model streams only under stream() and astream()"
 """Why an old text model that is invoked does not stream."""
+UNSEEN: Final = (
+    "its model call was not seen, because it was given callbacks of its own (callbacks=[...] or"
+    " with_config(callbacks=...)) or ran in another process"
+)
+"""Why there are no tokens of an answer that a node returned."""
 _ONE_CHUNK: Final = 500
 """Characters that no provider sends as one chunk of several: an answer of so many in its first
 chunk was held back and sent whole."""
@@ -59,3 +65,22 @@ def no_tokens(name: str, cause: str | None, first: int | None, whole: int) -> st
             " proxy before it, holds tokens back"
         )
     return None
+
+
+def model_run_of(message_id: str, *, since: int) -> str | None:
+    """The model run after which LangChain named a message, if that began ``since`` then.
+
+    ``since`` is in ms since the epoch. LangChain's run ids are UUIDs of version 7, which begin with
+    such a time (RFC 9562, section 5.7); of any other id it cannot be said.
+    """
+    if not message_id.startswith(_NAMED_AFTER_RUN):
+        return None
+    try:
+        run_id = UUID(message_id[len(_NAMED_AFTER_RUN) :][:36])
+    except ValueError:
+        return None
+    return str(run_id) if run_id.version == 7 and run_id.int >> 80 >= since else None
+
+
+_NAMED_AFTER_RUN: Final = "lc_run--"
+"""``LC_ID_PREFIX`` in langchain-core, and the hyphen that follows it."""

@@ -12,13 +12,13 @@ from langchain_core.tools import tool
 
 from langchain_streamkit import StreamCallbackHandler, astream
 from langchain_streamkit import events as ev
-from langchain_streamkit.testing import ToolCall
+from langchain_streamkit.testing import ToolCall, Turn
 from tests.guarantees.pains import all_of, asked_in_a_node, legal, of, on_screen
 from tests.scenarios.kinds import KINDS
 from tests.scenarios.story import story
 from tests.scenarios.test_no_observer_effect import StreamingOn, by_run
 from tests.scenarios.test_no_observer_effect_more import traced
-from tests.scenarios.told import HI, calls, graph, lines, node_of, says, told_by_handler
+from tests.scenarios.told import HI, USAGE, calls, graph, lines, node_of, says, told_by_handler
 
 AGENT = KINDS["agent_in_a_tool"]
 
@@ -85,9 +85,9 @@ async def test_all_at_once_each_tells_what_it_tells_alone() -> None:
     assert by_run(starts(client.rows)) == by_run(starts(bare.rows))
 
 
-def two_models(**config: Any) -> Any:
-    """Two nodes; ``config`` is that of the first one's model."""
-    first = says("Hello you").with_config(**config)
+def two_models(**options: Any) -> Any:
+    """Two nodes; ``options`` are those of the first one's model."""
+    first = says("Hello you", **options)
     return graph(one=node_of(first), two=node_of(says("Second text"))).compile()
 
 
@@ -98,20 +98,28 @@ def starts(rows: list[str]) -> list[str]:
 # ---- two handlers of ours ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("on_model", [0, 1])
-@pytest.mark.parametrize("on_config", [0, 1])
-async def test_two_instances_wherever_they_hang_tell_each_message_once(
-    on_model: int, on_config: int
-) -> None:
-    handlers = [StreamCallbackHandler(), StreamCallbackHandler()]
-    model = says("Hello you").with_config(callbacks=[handlers[on_model]])
-    await asked_in_a_node(model).ainvoke(HI, {"callbacks": [handlers[on_config]]})
-    for number in {on_model, on_config}:
-        events = legal(list(handlers[number]))
+async def test_two_instances_on_model_and_config_tell_each_message_once() -> None:
+    on_model, on_config = StreamCallbackHandler(), StreamCallbackHandler()
+    model = says(Turn("Hello you", usage=USAGE), callbacks=[on_model])
+    await asked_in_a_node(model).ainvoke(HI, {"callbacks": [on_config]})
+    for handler in (on_model, on_config):
+        events = legal(list(handler))
         assert on_screen(events) == ["Hello you"]
-        (message,) = of(ev.MessageFinished, events)
-        assert message.usage.call_id
-        assert len(of(ev.RunFinished, events)) == 1
+        assert [one.usage.input_tokens for one in of(ev.MessageFinished, events)] == [10]
+        assert [end.usage.input_tokens for end in of(ev.RunFinished, events)] == [10]
+    assert len(of(ev.TextDelta, events)) == 2
+
+
+async def test_an_answer_whose_model_has_callbacks_of_its_own_comes_whole_with_the_reason() -> None:
+    """``with_config(callbacks=...)`` takes the place of all callbacks around the call."""
+    bound = StreamCallbackHandler()
+    model = says(Turn("Hello you", usage=USAGE)).with_config(callbacks=[bound])
+    events = await all_of(astream(asked_in_a_node(model), HI))
+    assert on_screen(events) == on_screen(legal(list(bound))) == ["Hello you"]
+    (found,) = of(ev.Diagnostic, events)
+    assert found.code == "no_tokens"
+    assert "callbacks of its own" in found.message
+    assert [end.usage.input_tokens for end in of(ev.RunFinished, events)] == [10]
 
 
 # ---- callbacks=[] inside a tool ------------------------------------------------------------------

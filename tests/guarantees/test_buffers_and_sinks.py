@@ -41,9 +41,7 @@ async def test_what_a_sleeping_reader_left_unread_waits_as_a_few_events() -> Non
     assert len(rest) < 50
 
 
-async def test_a_dead_sink_that_may_stop_the_run_keeps_the_model_from_being_paid_for_nothing() -> (
-    None
-):
+async def test_a_dead_sink_that_may_stop_the_run_ends_the_models_call() -> None:
     turn = Turn("one two three four", hold={2: asyncio.Event()})  # would wait for ever
     dead, alive = RecordingSink(fail_after=5), RecordingSink()
     run = astream(asked_in_a_node(says(turn)), HI, sinks=[dead, alive], on_sink_error="raise")
