@@ -68,13 +68,17 @@ def rewrapped(model: Any) -> Any:
 
 
 async def test_an_answer_stored_under_another_id_is_not_told_again_as_history() -> None:
+    worker = graph(writer=rewrapped(says("First", "Second"))).compile(name="worker")
+
+    async def supervise(state: Any) -> dict[str, Any]:
+        return {"messages": (await worker.ainvoke(state))["messages"]}
+
     async def again(state: Any) -> dict[str, Any]:
         return {"messages": state["messages"]}
 
-    chat = graph(writer=rewrapped(says("First", "Second")), again=again)
-    compiled = chat.compile(checkpointer=InMemorySaver())
-    assert on_screen(await all_of(astream(compiled, HI, thread_id="t"))) == ["First"]
-    assert on_screen(await all_of(astream(compiled, HI, thread_id="t"))) == ["Second"]
+    chat = graph(supervisor=supervise, again=again).compile(checkpointer=InMemorySaver())
+    assert on_screen(await all_of(astream(chat, HI, thread_id="t"))) == ["First"]
+    assert on_screen(await all_of(astream(chat, HI, thread_id="t"))) == ["Second"]
 
 
 # ---- tool calls in chunks ------------------------------------------------------------------------
