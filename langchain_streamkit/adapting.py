@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, overload
 from langchain_core.runnables import Runnable
 from langchain_core.utils.uuid import uuid7
 
-from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.errors import AdaptError, StreamUsageError
 from langchain_streamkit.runs.adapted import SourcePlan
 from langchain_streamkit.runs.async_run import AsyncRun
 from langchain_streamkit.runs.options import Options, checked_on_end, name_of, refuse_unknown
 from langchain_streamkit.runs.sync_run import Run
 from langchain_streamkit.sinks.base import as_sinks
+from langchain_streamkit.sources.adapters.belonging import V1_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Collection, Iterable
@@ -134,10 +135,22 @@ def adapt(
     if mode is not None and mode not in _MODES:
         raise StreamUsageError(f"mode={mode!r} is no stream mode; write one of {', '.join(_MODES)}")
     is_async = _is_async(source)
+    if _is_events_v1(source):
+        raise AdaptError(V1_TEXT)
     plan = SourcePlan(source, uuid7(), user, options.checked(), mode)
     if is_async:
         return AsyncRun(plan, as_sinks(sinks), checked_on_end(on_end))
     return Run(plan, as_sinks(sinks), checked_on_end(on_end))
+
+
+def _is_events_v1(source: Any) -> bool:
+    """Whether this is what ``astream_events(version="v1")`` returned, before it has begun."""
+    frame = source.ag_frame if inspect.isasyncgen(source) else None
+    if frame is None or frame.f_code.co_name != "astream_events":
+        return False
+    given = frame.f_locals
+    handed_on: dict[str, Any] = given.get("kwargs") or {}
+    return "v1" in (given.get("version"), handed_on.get("version"))
 
 
 def _is_async(source: Any) -> bool:

@@ -227,6 +227,8 @@ def _from_model(walk: Walk, value: Any, depth: int) -> JSON:
 
 
 def _holds_message(value: object) -> bool:
+    if leaf_of(value) is not None or type(value) is dict:
+        return False
     if type(value) in (list, tuple):
         return any(_is_message(item) for item in cast("list[object]", value))
     return _is_message(value)

@@ -76,7 +76,11 @@ class _Walk:
             name = key if type(key) is str and key.isascii() else _name(key)
             if name in out:
                 name = _free_name(name, out)
-            out[name] = self.convert(item, depth + 1)
+            # Most items are plain as they are; a call for each is what a long history would cost.
+            if item is None or (type(item) is str and item.isascii()):
+                out[name] = item
+            else:
+                out[name] = self.convert(item, depth + 1)
         return out
 
     def sequence(self, items: Iterable[object], depth: int) -> list[JSON]:

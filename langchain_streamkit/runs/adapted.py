@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.sources.adapters import recognise
+from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.callbacks import StopRun
 
 if TYPE_CHECKING:
@@ -55,11 +56,14 @@ class Reading:
         """Choose the adapter and open the run; returns what takes the items. Raises AdaptError."""
         core = self._core
         adapter = self._adapter = recognise(first, core.tap, core.lanes, mode=self._mode)
+        adapter.output_deltas = core.plan.options.output_deltas
         core.open(*adapter.opening(first))
         return adapter.feed
 
     def failed(self, error: Exception) -> None:
-        """An item could not be taken: one diagnostic for each reason."""
+        """An item could not be taken: one diagnostic for each reason. Raises Unadaptable."""
+        if isinstance(error, Unadaptable):
+            raise error
         if not isinstance(error, AdaptError):
             self._core.report("an item of the stream", error)
             return
@@ -68,6 +72,16 @@ class Reading:
         if text not in self._skipped:
             self._skipped.add(text)
             self._core.tap.note(self._core.tap.root, self._SKIPPED, text)
+
+    @contextmanager
+    def watched(self) -> Generator[None, None, None]:
+        """Let the adapter know what the source raises."""
+        try:
+            yield
+        except Exception as exc:
+            if self._adapter is not None and not isinstance(exc, AdaptError):
+                self._adapter.broke(exc)
+            raise
 
     def end(self) -> object:
         """The source has ended by itself: what the run returned."""
@@ -78,14 +92,15 @@ async def read_source(core: RunCore, plan: SourcePlan) -> object:
     """Read an async source to its end; raises what it raises."""
     reading = Reading(core, plan)
     feed: Callable[[Any], None] | None = None
-    async with _opened(plan.source) as items:
-        async for item in items:
-            if feed is None:
-                feed = reading.begin(item)
-            try:
-                feed(item)
-            except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
-                reading.failed(exc)
+    with reading.watched():
+        async with _opened(plan.source) as items:
+            async for item in items:
+                if feed is None:
+                    feed = reading.begin(item)
+                try:
+                    feed(item)
+                except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
+                    reading.failed(exc)
     return reading.end()
 
 
@@ -93,7 +108,7 @@ def read_source_sync(core: RunCore, plan: SourcePlan) -> object:
     """Read a plain source to its end; raises what it raises, StopRun once a stop was asked."""
     reading = Reading(core, plan)
     feed: Callable[[Any], None] | None = None
-    with _opened_sync(plan.source) as items:
+    with reading.watched(), _opened_sync(plan.source) as items:
         core.stop_work = _closer(items)
         for item in items:
             if core.stopping:

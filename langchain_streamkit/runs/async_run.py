@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.sinks.base import Sink, SinkLike
     from langchain_streamkit.snapshot import RunSnapshot
+    from langchain_streamkit.wire.source import Frames
 
 Output = TypeVar("Output")
 
@@ -55,15 +56,15 @@ class AsyncRun(RunHandle, Generic[Output]):
         self._driver.open()
         return Batches(self._driver)
 
-    def encoded(self, encode: Callable[[Sequence[Event]], bytes]) -> AsyncIterator[bytes]:
-        """What ``encode`` makes of each batch, unless that is empty. Consumes the run.
+    def encoded(self, frames: Frames) -> AsyncIterator[bytes]:
+        """What ``frames`` makes of each batch, unless that is empty. Consumes the run.
 
         For a reader that lives and dies with the run, such as a response: a cancelled ``await`` of
         the next item cancels the run, as a disconnect. A bare model without sinks is read in the
         reader's own task, which saves a hop per token.
         """
-        direct = self._driver.open(encode)
-        return Encoded(self._driver, encode) if direct is None else Direct(self._driver, direct)
+        direct = self._driver.open(frames)
+        return Encoded(self._driver, frames) if direct is None else Direct(self._driver, direct)
 
     async def started(self) -> None:
         """Return when the first event after run.started is there.

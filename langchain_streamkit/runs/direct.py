@@ -8,41 +8,40 @@ without cancelling the reader; the provider's connection is closed at once.
 from __future__ import annotations
 
 import asyncio
-from time import time
+from time import time_ns
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.drive import Answer, as_agen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
-    from langchain_streamkit.events import Event
     from langchain_streamkit.runs.core import RunCore
-    from langchain_streamkit.sources.lane import TextLane
+    from langchain_streamkit.sources.lane import Framing, TextLane
+    from langchain_streamkit.sources.pieces import Piece
+    from langchain_streamkit.wire.source import Frames
 
 
-Encode: TypeAlias = "Callable[[Sequence[Event]], bytes]"
-"""Makes what is read of a batch of events; empty when there is nothing to be said of it."""
 Tail: TypeAlias = "Callable[[], Coroutine[Any, Any, None]]"
 
 
 class DirectReader:
     """Drives the model's stream whenever the reader asks; ``tail`` follows the terminal event."""
 
-    def __init__(
-        self, core: RunCore, encode: Encode, tail: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
+    def __init__(self, core: RunCore, frames: Frames, tail: Tail) -> None:
         self._core = core
         self._sequencer = core.sequencer
-        self._encode = encode
+        self._frames = frames
         self._tail = tail
-        self._answer: Answer | None = None
+        self._answer = Answer(core)
+        self._next = self._first
+        """Gives the next chunk."""
         self._stream: AsyncGenerator[Any, None] | None = None
         self._reading: asyncio.Task[Any] | None = None
         self._interrupted = False
         self._closing: asyncio.Task[None] | None = None
-        self._lane: TextLane | None = None
+        self._lane: tuple[TextLane, Framing] | None = None
         """The short way, while it is open, nothing else waits and nobody has asked to stop."""
         self._loop = asyncio.get_running_loop()
 
@@ -52,70 +51,68 @@ class DirectReader:
         return self._reading is not None and self._reading is asyncio.current_task()
 
     async def read(self, reader: object) -> bytes:
-        """What ``encode`` makes of the next chunk. Raises StopAsyncIteration at the end.
+        """The frames of what comes next. Raises StopAsyncIteration at the end.
 
         ``reader`` is whose dropping cancels the run: it is held while someone waits in here.
         """
-        encode = self._encode
         self._reading = asyncio.current_task(self._loop)
         try:
             while True:
                 lane = self._lane
                 if lane is None:
-                    events = await self._taken()
-                    if events:
-                        if data := encode(events):
-                            return data
-                        continue
+                    if data := await self._taken():
+                        return data
                     lane = self._lane
                 try:
-                    answer, stream = self._answer, self._stream
-                    if answer is None or stream is None:
-                        answer, stream = self._call()
-                    chunk = await stream.__anext__()
-                    text = answer.plain(chunk)
-                    event = None
-                    if lane is not None and text is not None:
-                        event = lane.event(text, int(time() * 1000))
-                    if event is None:
-                        if lane is None or text is None or not lane.open:
-                            self._lane = None
-                            answer.say(chunk, text)
+                    chunk = await self._next()
+                    pieces = self._answer.note(chunk)
+                    if lane is None or type(pieces) is not str:
+                        self._say(chunk, pieces)
                         continue
+                    block, framing = lane
+                    frame = block.delta(pieces, time_ns() // 1_000_000, framing)
+                    if frame is None and not block.open:
+                        self._say(chunk, pieces)
                 except StopAsyncIteration:
                     await self._finish()
                     continue
                 except BaseException as exc:  # noqa: BLE001 -- becomes the terminal event
                     await self._failed(exc)
                     continue
-                if data := encode((event,)):
-                    return data
+                if frame:
+                    return frame
         finally:
             self._reading = None
 
-    def _call(self) -> tuple[Answer, AsyncGenerator[Any, None]]:
+    async def _first(self) -> Any:
+        """Make the call, and return the first chunk of its answer."""
+        self._answer.begin()
         plan = self._core.call
-        self._answer = Answer(self._core)
-        stream = plan.runnable.astream(plan.input, plan.config, **plan.kwargs)
-        self._stream = as_agen(stream)
-        return self._answer, self._stream
+        self._stream = as_agen(plan.runnable.astream(plan.input, plan.config, **plan.kwargs))
+        self._next = self._stream.__anext__
+        return await self._next()
 
-    async def _taken(self) -> list[Event]:
-        """What the sequencer holds. If that is nothing, and no end: the stream has to be asked,
-        and ``_lane`` is the short way of its text, if there is one.
+    def _say(self, chunk: Any, pieces: str | tuple[Piece, ...]) -> None:
+        """Let a chunk go the long way."""
+        self._lane = None
+        self._answer.say(chunk, pieces)
+
+    async def _taken(self) -> bytes:
+        """The frames of what the sequencer holds. If there are none, and it is not the end: the
+        stream has to be asked, and ``_lane`` is the short way of its text, if there is one.
         """
         sequencer = self._sequencer
         while True:
             ended = sequencer.ended
             if sequencer.has_more:
-                events = sequencer.take()
-                if events:
-                    return events
+                if data := sequencer.encoded(self._frames):
+                    return data
             elif ended:
                 raise StopAsyncIteration
             if not self._core.stopping:
-                self._lane = sequencer.lane(self._core.plan.run_id)
-                return []
+                lane = sequencer.lane(self._core.plan.run_id)
+                self._lane = None if lane is None else (lane, lane.frame_with(self._frames))
+                return b""
             self._cancels_left()
             await self._end(asyncio.CancelledError())
 
@@ -146,8 +143,7 @@ class DirectReader:
         self._lane = None
         result, error = None, None
         try:
-            if self._answer is not None:
-                result = self._answer.end()
+            result = self._answer.end()
         except Exception as exc:  # noqa: BLE001 -- chunks that do not merge fail the run
             error = exc
         self._core.conclude(result, error)

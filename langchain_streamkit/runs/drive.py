@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
     from langchain_streamkit.runs.core import RunCore
+    from langchain_streamkit.sources.pieces import Piece
 
 
 async def drive(core: RunCore) -> Any:
@@ -91,6 +92,7 @@ async def _by_items(core: RunCore) -> BaseMessage | None:
     """A bare model by its own chunks: no callback of ours runs per token."""
     plan = core.call
     answer = Answer(core)
+    answer.begin()
     stream = plan.runnable.astream(plan.input, plan.config, **plan.kwargs)
     try:
         async with aclosing(as_agen(stream)) as chunks:
@@ -105,6 +107,7 @@ async def _by_items(core: RunCore) -> BaseMessage | None:
 def _by_items_sync(core: RunCore) -> BaseMessage | None:
     plan = core.call
     answer = Answer(core)
+    answer.begin()
     try:
         with closing(_gen(plan.runnable.stream(plan.input, plan.config, **plan.kwargs))) as chunks:
             for chunk in chunks:
@@ -130,9 +133,13 @@ class Answer:
         self._chunks: list[AIMessageChunk] = []
         self._texts: list[str] = []
         self._whole: BaseMessage | None = None
+
+    def begin(self) -> None:
+        """Signal the start of the call."""
+        plan = self._core.call
         model: Any = unwrapped(plan.runnable)
         config = plan.config
-        core.tap.model_start(
+        self._core.tap.model_start(
             self._run_id,
             None,
             plan.name,
@@ -144,28 +151,25 @@ class Answer:
 
     def add(self, chunk: BaseMessage) -> None:
         """Note a chunk and say it."""
-        self.say(chunk, self.plain(chunk))
+        self.say(chunk, self.note(chunk))
 
-    def say(self, chunk: BaseMessage, text: str | None) -> None:
-        """Say a chunk, of which ``plain`` was asked first and returned ``text``."""
-        if text is not None:
-            self._say(self._run_id, chunk.id, text)
+    def note(self, chunk: BaseMessage) -> str | tuple[Piece, ...]:
+        """Note a chunk; returns what ``extract`` does."""
+        pieces = extract(chunk)
+        # Only of a chunk of an AI message it is a string.
+        if type(pieces) is str and self._chunks and chunk.chunk_position is None:  # type: ignore[attr-defined]
+            self._texts.append(pieces)
         elif isinstance(chunk, AIMessageChunk):
             self._join_texts()
             self._chunks.append(chunk)
-            self._say(self._run_id, chunk.id, extract(chunk))
         else:
             self._whole = chunk  # the model does not stream
+        return pieces
 
-    def plain(self, chunk: BaseMessage) -> str | None:
-        """Note a chunk that is nothing but text, and return it; None for any other."""
-        if not self._chunks or not isinstance(chunk, AIMessageChunk):
-            return None
-        text = extract(chunk)
-        if type(text) is not str or chunk.chunk_position is not None:
-            return None
-        self._texts.append(text)
-        return text
+    def say(self, chunk: BaseMessage, pieces: str | tuple[Piece, ...]) -> None:
+        """Say a chunk, of which ``note`` returned ``pieces``."""
+        if chunk is not self._whole:
+            self._say(self._run_id, chunk.id, pieces)
 
     def _join_texts(self) -> None:
         if self._texts:

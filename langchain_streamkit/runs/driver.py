@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.events import CancelReason
     from langchain_streamkit.runs.core import RunCore
-    from langchain_streamkit.runs.direct import Encode
+    from langchain_streamkit.wire.source import Frames
 
 
 class AsyncDriver:
@@ -49,10 +49,10 @@ class AsyncDriver:
 
     # ---- the run -----------------------------------------------------------------------------
 
-    def start(self, encode: Encode | None = None) -> None:
+    def start(self, frames: Frames | None = None) -> None:
         """Start the run in the running loop, once. Raises StreamUsageError in another loop.
 
-        ``encode`` is that of a reader that may make the call itself (see ``open``).
+        ``frames`` are those of a reader that may make the call itself (see ``open``).
         """
         try:
             loop = asyncio.get_running_loop()
@@ -74,8 +74,8 @@ class AsyncDriver:
         self.core.outlets.start(loop)
         self.core.begin()
         self.core.stop_work = self._stop_work
-        if encode is not None and self.core.plan.route == "items" and not self.core.outlets:
-            self._direct = DirectReader(self.core, encode, self._tail)
+        if frames is not None and self.core.plan.route == "items" and not self.core.outlets:
+            self._direct = DirectReader(self.core, frames, self._tail)
             return
         self._task = loop.create_task(self._life(), name=f"streamkit run {self.core.run_id}")
 
@@ -154,10 +154,10 @@ class AsyncDriver:
 
     # ---- the reader --------------------------------------------------------------------------
 
-    def open(self, encode: Encode | None = None) -> DirectReader | None:
+    def open(self, frames: Frames | None = None) -> DirectReader | None:
         """Give out the one reader and start the run. Raises StreamUsageError the second time.
 
-        With ``encode``, the reader lives and dies with the run, so that a bare model without sinks
+        With ``frames``, the reader lives and dies with the run, so that a bare model without sinks
         may be read in the reader's own task: by what this then returns.
         """
         if self.opened:
@@ -170,7 +170,7 @@ class AsyncDriver:
                 f"the events of run {self.core.run_id} were not kept, because result() was awaited"
                 " first and they were many; iterate first, then await result()"
             )
-        self.start(encode)
+        self.start(frames)
         self.opened = True
         self._watch(asyncio.current_task())
         return self._direct

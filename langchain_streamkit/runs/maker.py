@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.lane import LaneQueue
     from langchain_streamkit.sources.normaliser import Normaliser
     from langchain_streamkit.sources.signals import AnySignal
+    from langchain_streamkit.wire.source import Frames
 
     Keep = Callable[[Event], bool]
     Transform = Callable[[Event], Any]
@@ -87,38 +88,55 @@ class EventMaker:
 
     def made(self) -> list[Event]:
         """All that was pushed or folded, as events."""
-        signals, outbox = self.signals, self._outbox
-        events: list[Event] = []
-        if not outbox.drafts and self.transform is None:
-            # The lanes at the head of the queue, whose events need nothing else.
-            while signals and type(lane := signals[0]) is TextLane:
-                signals.popleft()
-                ts = lane.ts
-                text = lane.text()
-                event = lane.event(text, ts)
-                if event is not None:
-                    events.append(event)
-                elif text and not lane.open:
-                    self._feed_text(lane, ts, text)
-                    break
-        if signals or outbox.drafts:
+        events: list[Event] = self._of_lanes(None)
+        if self.waiting:
             self.fold()
-            self._number(events)
+            events += self._numbered()
         if self.keep is not None:
             return [event for event in events if self.keep(event)]
         return events
+
+    def encoded(self, frames: Frames) -> bytes:
+        """The same as ``frames`` encodes it. Only while nothing keeps or transforms events."""
+        parts: list[bytes] = self._of_lanes(frames)
+        if self.waiting:
+            self.fold()
+            if events := self._numbered():
+                parts.append(frames.encode(events))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _of_lanes(self, frames: Frames | None) -> list[Any]:
+        """The deltas of the lanes at the head of the queue, which need nothing else: as events, or
+        encoded.
+        """
+        signals = self.signals
+        deltas: list[Any] = []
+        if self._outbox.drafts or self.transform is not None:
+            return deltas
+        while signals and type(lane := signals[0]) is TextLane:
+            signals.popleft()
+            ts = lane.ts
+            text = lane.text()
+            make = lane.event if frames is None else lane.framing or lane.frame_with(frames)
+            delta = lane.delta(text, ts, make)
+            if delta is not None:
+                deltas.append(delta)
+            elif text and not lane.open:
+                self._feed_text(lane, ts, text)
+                break
+        return deltas
 
     def _feed_text(self, lane: TextLane, ts: int, text: str) -> None:
         self._normaliser.feed_text(lane, ts, text)
         if not lane.open:
             self._normaliser.open_lane(lane.run_id, self._queue)
 
-    def _number(self, events: list[Event]) -> None:
-        transformed = self._transformed if self.transform is not None else None
+    def _numbered(self) -> list[Event]:
+        events = self._outbox.seal(self._transformed if self.transform is not None else None)
         feed = self._snapshot.feed
-        for event in self._outbox.seal(transformed):
+        for event in events:
             feed(event)
-            events.append(event)
+        return events
 
     def _transformed(self, event: Event) -> Any:
         transform = self.transform

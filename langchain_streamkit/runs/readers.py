@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from langchain_streamkit.events import CancelReason, Event
-    from langchain_streamkit.runs.direct import DirectReader, Encode
+    from langchain_streamkit.runs.direct import DirectReader
+    from langchain_streamkit.wire.source import Frames
 
 
 class _Reader:
@@ -82,31 +83,28 @@ class Events:
 
 
 class Encoded(_Reader):
-    """What ``encode`` makes of each batch; an await that fails takes the run with it."""
+    """What ``frames`` makes of each batch; an await that fails takes the run with it."""
 
-    __slots__ = ("_encode",)
+    __slots__ = ("_frames",)
 
-    def __init__(self, driver: AsyncDriver, encode: Encode) -> None:
+    def __init__(self, driver: AsyncDriver, frames: Frames) -> None:
         super().__init__(driver, "disconnect")
-        self._encode = encode
+        self._frames = frames
 
     def __aiter__(self) -> Encoded:
         return self
 
     async def __anext__(self) -> bytes:
-        sequencer, encode = self._sequencer, self._encode
+        sequencer = self._sequencer
         try:
             while True:
                 ended = sequencer.ended
-                events = sequencer.take()
-                if events:
-                    if data := encode(events):
-                        return data
-                elif ended:
+                if sequencer.has_more and (data := sequencer.encoded(self._frames)):
+                    return data
+                if ended:
                     await self._driver.finished()
                     raise self._driver.core.refusal or StopAsyncIteration
-                else:
-                    await self._driver.more()
+                await self._driver.more()
         except StopAsyncIteration:
             raise
         except BaseException:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.snapshot import RunSnapshot
     from langchain_streamkit.sources.lane import TextLane
     from langchain_streamkit.sources.normaliser import Normaliser
+    from langchain_streamkit.wire.source import Frames
 
 _FOLD_AT = 512
 """Raw signals (up to 1 KB each) that may lie unread before they are folded into drafts."""
@@ -68,7 +69,10 @@ class Sequencer:
         self._maker = EventMaker(normaliser, snapshot, self, keep, on_transform_error)
         self._signals = self._maker.signals
         self._outlets = outlets
+        self._outbox = normaliser.outbox
         self._eager = bool(outlets)
+        self._alone = keep is None and not self._eager
+        """Nobody but the reader wants the events, and it wants them as they are."""
         self._max_unread = max_unread
         self._fold_at = min(_FOLD_AT, max_unread)
         self._on_overflow: Callable[[], None] | None = on_overflow
@@ -86,6 +90,7 @@ class Sequencer:
     @transform.setter
     def transform(self, transform: Transform) -> None:
         self._maker.transform = transform
+        self._alone = False
 
     @property
     def closed(self) -> bool:
@@ -169,7 +174,7 @@ class Sequencer:
         self._check_unread()
 
     def _check_unread(self) -> None:
-        if self.normaliser.outbox.structural + self._ready_structural > self._max_unread:
+        if self._outbox.structural + self._ready_structural > self._max_unread:
             self._too_many()
 
     def _too_many(self) -> None:
@@ -202,10 +207,10 @@ class Sequencer:
     def take(self) -> list[Event]:
         """All events that are ready now; the reader's next call begins after them."""
         ready = self._ready
-        if not (self._signals or ready or self.normaliser.outbox.drafts):
+        if not self.has_more:
             return []
         if self._eager or ready:
-            if self._signals or self.normaliser.outbox.drafts:
+            if self._maker.waiting:
                 self._work(seal=True)
             return self._drained()
         # Nobody but this reader wants the events: no detour over what lies ready.
@@ -217,6 +222,17 @@ class Sequencer:
         finally:
             self._lock.release()
 
+    def encoded(self, frames: Frames) -> bytes:
+        """What ``frames`` makes of all events that are ready now, if there are any; as ``take``."""
+        if self._alone and self._lock.acquire(blocking=False):
+            try:
+                if not self._ready:
+                    return self._maker.encoded(frames)
+            finally:
+                self._lock.release()
+        events = self.take()
+        return frames.encode(events) if events else b""
+
     def _drained(self) -> list[Event]:
         ready = self._ready
         events: list[Event] = []
@@ -227,13 +243,12 @@ class Sequencer:
 
     def lane(self, run_id: UUID) -> TextLane | None:
         """The lane of a call, for a reader that is alone and makes the events itself; else None."""
-        alone = self._maker.keep is None and self._maker.transform is None and not self._eager
-        return self.lanes.find(run_id) if alone else None
+        return self.lanes.find(run_id) if self._alone else None
 
     @property
     def has_more(self) -> bool:
         """Whether ``take`` would find anything to do."""
-        return bool(self._signals or self.normaliser.outbox.drafts or self._ready)
+        return bool(self._signals or self._outbox.drafts or self._ready)
 
     @property
     def owned(self) -> bool:
@@ -248,7 +263,7 @@ class Sequencer:
     @property
     def made(self) -> int:
         """How many events there are so far, read or not."""
-        return self.normaliser.outbox.made
+        return self._outbox.made
 
     @property
     def silent(self) -> bool:
@@ -276,6 +291,7 @@ class Sequencer:
     def _keep_nothing(self) -> None:
         self.discarded = True
         self._eager = True
+        self._alone = False
         self._ready.clear()
         self._ready_structural = 0
 

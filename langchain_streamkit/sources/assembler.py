@@ -190,6 +190,7 @@ class MessageAssembler:
         block, self._open, self.open_text = self._open, None, None
         if block is None:
             return
+        block.open = False
         rest = block.end()
         if rest:
             self._delta(block, rest)

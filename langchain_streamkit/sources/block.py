@@ -59,6 +59,7 @@ class Block:
         "joiner",
         "key",
         "kind",
+        "open",
         "parts",
         "pending",
         "tool_call_id",
@@ -76,6 +77,8 @@ class Block:
         # One byte per character of ASCII; a list of strings would be some sixty for each token
         self.parts = io.StringIO()
         self.write = self.parts.write
+        self.open = True
+        """Whether it has not finished."""
         self.joiner: TextJoiner | None = None
         self.annotations: list[Any] = []
         self.extras: Extras = None

@@ -11,7 +11,32 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_streamkit.sources.callbacks import StopRun
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from langchain_streamkit.events import StepOutcome
+
+
+class LeftBehind(Exception):
+    """Stands for the exception of a run that a source did not see end.
+
+    ``outcome`` is how the run must have ended, ``interrupts`` those it raised, ``update`` what it
+    handed to another graph.
+    """
+
+    def __init__(
+        self, outcome: StepOutcome, *, interrupts: Sequence[Any] = (), update: Any = None
+    ) -> None:
+        super().__init__(outcome)
+        self.outcome: StepOutcome = outcome
+        self.interrupts = list(interrupts)
+        self.update = update
+
+
+def handed_over(error: BaseException) -> Any:
+    """What a node handed to another graph when it was left by ``error``: an update, a command."""
+    if isinstance(error, LeftBehind):
+        return error.update
+    return error.args[0] if type(error).__name__ == "ParentCommand" and error.args else None
 
 
 def outcome_of(error: BaseException) -> StepOutcome | None:
@@ -20,6 +45,8 @@ def outcome_of(error: BaseException) -> StepOutcome | None:
     ``GraphBubbleUp`` is LangGraph's base of everything that leaves a node on purpose
     (``langgraph/errors.py``); ``ParentCommand`` among it hands control to another graph.
     """
+    if isinstance(error, LeftBehind):
+        return error.outcome
     names = {cls.__name__ for cls in type(error).__mro__}
     if "ParentCommand" in names:
         return "handed_off"
@@ -32,6 +59,8 @@ def outcome_of(error: BaseException) -> StepOutcome | None:
 
 def interrupts_of(error: BaseException) -> list[Any]:
     """The ``Interrupt`` objects a ``GraphInterrupt`` carries, else nothing."""
+    if isinstance(error, LeftBehind):
+        return error.interrupts
     if type(error).__name__ not in ("GraphInterrupt", "NodeInterrupt") or not error.args:
         return []
     carried: Any = error.args[0]

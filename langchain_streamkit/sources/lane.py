@@ -9,8 +9,8 @@ be called from any thread, one at a time for each model call, and never waits fo
 from __future__ import annotations
 
 from collections import deque
-from time import time
-from typing import TYPE_CHECKING, Protocol
+from time import time_ns
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from langchain_streamkit.events import TextDelta
 from langchain_streamkit.sources.signals import Token
@@ -24,8 +24,20 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.outbox import MessageWriter
     from langchain_streamkit.sources.pieces import Piece
 
+_T = TypeVar("_T")
+Framing: TypeAlias = "Callable[[int, int, str], bytes]"
+"""Encodes a further delta of one block: its seq, ts and text."""
+
 _STRIDE = 16
 """Unread pieces after which, each time, the queue is asked whether to join them."""
+
+
+class TextFrames(Protocol):
+    """An encoder that knows a shorter way for the deltas of one block."""
+
+    def of_text(self, delta: TextDelta, /) -> Framing:
+        """What encodes the deltas of the block that ``delta`` belongs to, now that it is open."""
+        ...
 
 
 class LaneQueue(Protocol):
@@ -63,6 +75,7 @@ class TextLane:
         "_path",
         "_show",
         "_step_id",
+        "framing",
         "pieces",
         "queue",
         "queued",
@@ -89,6 +102,8 @@ class TextLane:
         self._message_id = writer.message_id
         self._index = block.index
         self._show: Callable[[str], object] | None = None
+        self.framing: Framing | None = None
+        """What encodes the deltas of this block, once ``frame_with`` was called."""
         self.queue = queue
         self.pieces: deque[str] = deque()
         """What was put and not taken out yet."""
@@ -122,16 +137,17 @@ class TextLane:
     @property
     def open(self) -> bool:
         """Whether its text can still go the short way."""
-        return self._assembler is not None and self._assembler.open_text is self._block
+        return self._block.open
 
-    def event(self, text: str, ts: int) -> TextDelta | None:
-        """The delta of ``text``; None if there is nothing to show yet (half a character), or, with
+    def delta(self, text: str, ts: int, make: Callable[[int, int, str], _T]) -> _T | None:
+        """What ``make`` makes of the seq, ts and text of the delta of ``text``: ``event``, or what
+        ``frame_with`` returned. None if there is nothing to show yet (half a character), or, with
         nothing done, if the lane is not ``open`` any more.
 
         Only to be called while no draft waits in the outbox.
         """
         block = self._block
-        if self._assembler is None or self._assembler.open_text is not block or not text:
+        if not (text and block.open):
             return None
         if block.joiner is None and text.isascii():
             block.write(text)
@@ -149,9 +165,13 @@ class TextLane:
             outbox.ts = ts
         else:
             ts = outbox.ts
+        return make(seq, ts, text)
+
+    def event(self, seq: int, ts: int, text: str) -> TextDelta:
+        """A delta of this block."""
         return TextDelta(
             seq=seq,
-            run_id=outbox.run_id,
+            run_id=self._outbox.run_id,
             ts=ts,
             path=self._path,
             step_id=self._step_id,
@@ -159,6 +179,11 @@ class TextLane:
             index=self._index,
             text=text,
         )
+
+    def frame_with(self, frames: TextFrames) -> Framing:
+        """Let ``frames``, which have been told of the start of this block, encode its deltas."""
+        framing = self.framing = frames.of_text(self.event(0, 0, ""))
+        return framing
 
 
 class Lanes:
@@ -184,14 +209,14 @@ class Lanes:
                     unread.append(pieces)
                     if not lane.queued:
                         lane.queued = True
-                        lane.ts = int(time() * 1000)
+                        lane.ts = time_ns() // 1_000_000
                         lane.queue.push(lane)
                     elif not len(unread) % _STRIDE:
                         lane.queue.tell_growth(len(unread))
                 return
             # What is put after this must not join what lies there from before.
             self._lanes.pop(id(run_id), None)
-        self._long(Token(int(time() * 1000), run_id, message_id, pieces))
+        self._long(Token(time_ns() // 1_000_000, run_id, message_id, pieces))
 
     def find(self, run_id: UUID) -> TextLane | None:
         """The lane of this call, if it has one."""

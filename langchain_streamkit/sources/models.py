@@ -60,12 +60,14 @@ class ModelRuns:
         *,
         streaming: bool,
         show_subagents: bool,
+        hears_models: bool,
     ) -> None:
         self._outbox = outbox
         self._accounts = accounts
         self._tools = tools
         self._streaming = streaming
         self._show_subagents = show_subagents
+        self._hears_models = hears_models
         self._ids: set[str] = set()
         """Ids of messages of the input, and of all that were emitted."""
         self._emitted: set[str] = set()
@@ -164,6 +166,8 @@ class ModelRuns:
         unique = given
         if unique in self._emitted:  # a cached answer keeps the id it had the first time
             unique = f"lc_run--{node.id}"
+        if unique in self._emitted:  # a node returned it before a source told of its call
+            unique = f"{node.id}/{len(self._emitted)}"
         writer = self._writer(unique, node.step_id, node.path)
         call.message = Message(MessageAssembler(writer, _minter(unique)), writer)
         writer.event(
@@ -295,6 +299,8 @@ class ModelRuns:
 
     def _unseen_usage(self, node: RunNode, message_id: str, ending: Ending) -> Usage | None:
         """The record of a call that no callback told us of, and whose answer a node returned."""
+        if not self._hears_models:
+            return None
         call_id = model_run_of(message_id, since=self._accounts.started)
         if call_id is None or self._accounts.has(call_id):
             return None

@@ -26,6 +26,11 @@ def known_ids(state: Any) -> tuple[str, ...]:
     return tuple(message.id for message in _in_state(state) if message.id)
 
 
+def state_messages(state: Any) -> list[BaseMessage]:
+    """All messages in a whole state, or in the input of a node."""
+    return list(_in_state(state))
+
+
 def returned_messages(output: Any) -> list[BaseMessage]:
     """The messages a node returned, in order, without removals.
 
@@ -47,7 +52,8 @@ def snapshot(message: BaseMessage) -> BaseMessage:
     if not isinstance(content, str):
         update["content"] = copy.deepcopy(content)
     if not isinstance(message, ToolMessage):
-        update["additional_kwargs"] = copy.deepcopy(message.additional_kwargs)
+        kwargs = message.additional_kwargs
+        update["additional_kwargs"] = copy.deepcopy(kwargs) if kwargs else {}
     return message.model_copy(update=update)
 
 

@@ -48,7 +48,8 @@ class Normaliser:
 
     ``graph`` tells that the root is a graph, ``streaming`` that models are expected to stream,
     ``steps="all"`` shows chains as steps too, ``show_subagents`` makes what agents inside tools say
-    visible to the user, ``expose_errors`` shows the texts of exceptions.
+    visible to the user, ``expose_errors`` shows the texts of exceptions, ``hears_models`` tells
+    that a model call of which there is no signal was hidden from us.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Normaliser:
         steps: str = "graph",
         show_subagents: bool = False,
         expose_errors: bool = False,
+        hears_models: bool = True,
         thread_id: str | None = None,
     ) -> None:
         self.root = root
@@ -76,14 +78,10 @@ class Normaliser:
             self._tools,
             streaming=streaming,
             show_subagents=show_subagents,
+            hears_models=hears_models,
         )
         self._steps = Steps(
-            root,
-            self.outbox,
-            self._models,
-            self._tools,
-            graph=graph,
-            every_chain=steps == "all",
+            root, self.outbox, self._models, self._tools, graph=graph, every_chain=steps == "all"
         )
         self._runs = self._steps.runs
         self._reports = Reports(self.outbox, self._steps)
@@ -108,6 +106,7 @@ class Normaliser:
             sig.Token: self._models.token,
             sig.ModelEnd: self._model_end,
             sig.ChainEnd: self._steps.chain_end,
+            sig.NodeSaid: self._steps.said,
             sig.Failure: self._failure,
             sig.ToolEnd: self._tool_end,
             sig.ToolProgressed: self._tools.progressed,
@@ -193,8 +192,13 @@ class Normaliser:
         self.finish(ts, None if paused or not error.args else to_plain(error.args[0]))
 
     def fail(self, ts: int, error: BaseException) -> ErrorInfo:
-        """End with ``run.failed``; everything open fell with it."""
-        info = self.error_info(error, "run")
+        """End with ``run.failed``; everything open fell with it.
+
+        A source that does not say what failed leaves it open: the innermost is taken for it.
+        """
+        kinds = {node.kind for node in post_order(self._steps.root) if not node.children}
+        places: list[failures.Where] = [place for kind, place in _WHERE.items() if kind in kinds]
+        info = self.error_info(error, places[0] if places else "run")
         self._close_all(ts, "error")
         usage, timing = self._accounts.total(ts)
         self.outbox.add(RunFailed, {"error": info, "usage": usage, "timing": timing})

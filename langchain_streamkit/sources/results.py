@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def now_ms() -> int:
     """The wall clock in ms since the epoch."""
-    return int(time.time() * 1000)
+    return time.time_ns() // 1_000_000
 
 
 def final_message(response: LLMResult) -> tuple[BaseMessage | None, bool]:

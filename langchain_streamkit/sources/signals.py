@@ -89,13 +89,16 @@ class ToolStart(Start):
 
 
 class ToolEnd(Signal):
-    """``failed`` when the tool handled its own error into an answer of status error."""
+    """``failed`` when the tool handled its own error into an answer of status error;
+    ``tool_call_id`` is that of the answer, for sources whose ``ToolStart`` has none.
+    """
 
     output: Any
     content: str | None
     artifact: Any
     message_id: str | None
     failed: bool = False
+    tool_call_id: str | None = None
 
 
 class ToolProgressed(Signal):
@@ -106,6 +109,12 @@ class StoredIds(Signal):
     """The ids under which the reducer stored the messages of an ended node, in their order."""
 
     ids: tuple[str | None, ...]
+
+
+class NodeSaid(Signal):
+    """Messages a node returned, known before it ends: snapshots that nobody else holds."""
+
+    messages: tuple[BaseMessage, ...]
 
 
 class KnownMessages(Signal):
@@ -170,6 +179,7 @@ AnySignal: TypeAlias = (
     | ToolEnd
     | ToolProgressed
     | StoredIds
+    | NodeSaid
     | KnownMessages
     | CustomData
     | InterruptSeen

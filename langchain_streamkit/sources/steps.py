@@ -7,7 +7,7 @@ named them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from uuid import uuid4
 
 from langchain_core.messages import BaseMessage, ToolMessage
@@ -17,6 +17,7 @@ from langchain_streamkit.events import ErrorInfo, StepFailed, StepFinished, Step
 from langchain_streamkit.sources.tree import COMPOSITION_TAGS, HIDDEN_NODE, RunNode, post_order
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
     from langchain_streamkit.events import AbortReason, StepKind, StepOutcome
@@ -87,10 +88,10 @@ class Steps:
     def _node_start(self, signal: sig.ChainStart, node: RunNode) -> None:
         parent = node.parent or self.root
         node.kind = "node"
-        path: Any = signal.metadata.get("langgraph_path") or (None,)
+        path: object = signal.metadata.get("langgraph_path")
         # What a node runs in is a graph, but a functional-API task runs in its entrypoint: the
         # path of a task ends in True.
-        if parent.kind == "chain" and path[-1] is not True:
+        if parent.kind == "chain" and not _is_task_path(path):
             parent.kind = "graph"
             if not parent.shown:
                 self._show(parent, "graph", labelled=False)
@@ -121,14 +122,22 @@ class Steps:
         if node.kind != "node" or not signal.messages:
             self._end_step(node, signal)
             return
-        answers = {m.tool_call_id: m for m in signal.messages if isinstance(m, ToolMessage)}
-        for tool in self._tools.settle_answered(answers):
-            self.remove(tool, failed=True)
+        self._settle_answered(signal.messages)
         fresh = self._models.unseen(node, signal.messages)
         if signal.awaits_ids and any(message.id is None for _, message in fresh):
             self._ending[node.key] = (node, signal, fresh)
         else:
             self._end_node(node, signal, fresh)
+
+    def said(self, signal: sig.NodeSaid, node: RunNode) -> None:
+        """A node returned messages; that it has ended is told later."""
+        self._settle_answered(signal.messages)
+        self.say_returned(node, self._models.unseen(node, signal.messages))
+
+    def _settle_answered(self, messages: Iterable[BaseMessage]) -> None:
+        answers = {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
+        for tool in self._tools.settle_answered(answers):
+            self.remove(tool, failed=True)
 
     def stored(self, signal: sig.StoredIds) -> None:
         """The reducer has named the messages of a node that waits, or has ended already."""
@@ -206,6 +215,11 @@ class Steps:
 
     def _add(self, cls: type[Any], node: RunNode, **fields: Any) -> None:
         self._outbox.add(cls, {"path": node.path, "step_id": node.id, **fields})
+
+
+def _is_task_path(path: object) -> bool:
+    parts = cast("list[object]", path) if isinstance(path, list | tuple) else []
+    return bool(parts) and parts[-1] is True
 
 
 def handled_tool_error() -> ErrorInfo:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, ToolMessage
 
+from langchain_streamkit.sources.control_flow import handed_over
 from langchain_streamkit.sources.node_output import (
     PendingIds,
     known_ids,
@@ -139,7 +140,7 @@ class RunTap:
             if parent_id is not None and parent_id not in self._node_ns:
                 self._graph_ns[parent_id] = ns[:-1]
             if self._pending:
-                self._stored(ns[:-1], None, unless_step=step)
+                self._stored(ns[:-1], inputs, unless_step=step)
         if (is_node or run_id == self.root) and (ids := known_ids(inputs)):
             self.push(KnownMessages(now_ms(), run_id, ids))
         captured = to_plain(inputs) if "inputs" in self.capture else None
@@ -159,7 +160,7 @@ class RunTap:
         output = to_plain(outputs) if "outputs" in self.capture else None
         node = self._node_ns.pop(run_id, None)
         if node is None:
-            self._graph_ended(run_id)
+            self._graph_ended(run_id, outputs)
             self.push(ChainEnd(now_ms(), run_id, output))
             return
         ns, step, hidden = node
@@ -185,11 +186,12 @@ class RunTap:
     def failed(self, run_id: UUID, error: BaseException) -> None:
         self._ended(run_id, None, error)
         node = self._node_ns.pop(run_id, None)
-        self._graph_ended(run_id)
+        self._graph_ended(run_id, None)
         messages: tuple[BaseMessage, ...] = ()
-        if node is not None and type(error).__name__ == "ParentCommand" and error.args:
+        update = handed_over(error)
+        if node is not None and update is not None:
             # Each graph on the way raises it anew with the same messages: the first says them.
-            handed = [m for m in returned_messages(error.args[0]) if id(m) not in self._handed]
+            handed = [m for m in returned_messages(update) if id(m) not in self._handed]
             self._handed.update((id(message), message) for message in handed)
             messages = tuple(map(snapshot, handed))
         self.push(Failure(now_ms(), run_id, error, messages))
@@ -199,10 +201,10 @@ class RunTap:
         if self._pending:
             self._stored(namespace, state, unless_step=None)
 
-    def _graph_ended(self, run_id: UUID) -> None:
+    def _graph_ended(self, run_id: UUID, state: object) -> None:
         ns = self._graph_ns.pop(run_id, None)
         if ns is not None and self._pending:
-            self._stored(ns, None, unless_step=None)
+            self._stored(ns, state, unless_step=None)
 
     def _stored(self, namespace: Namespace, state: object, *, unless_step: object) -> None:
         entries = self._pending.pop(namespace, [])
@@ -291,6 +293,7 @@ class RunTap:
                 to_plain(message.artifact),
                 message.id,
                 message.status == "error",
+                message.tool_call_id,
             )
         )
 

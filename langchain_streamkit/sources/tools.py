@@ -103,6 +103,9 @@ class ToolRuns:
         """``error`` is set when the tool turned its own error into an answer."""
         tool: _OpenTool = node.work
         self._answered.add(tool.tool_call_id)
+        if signal.tool_call_id is not None:
+            self._answered.add(signal.tool_call_id)
+            self._asked.pop(signal.tool_call_id, None)
         if error is not None:
             self._count_failure(tool)
             self._add(ToolFailed, tool, error=error, content=signal.content)
@@ -185,8 +188,13 @@ class ToolRuns:
         self._failures[tool.tool_call_id] = self._failures.get(tool.tool_call_id, 0) + 1
 
     def _find(self, signal: ToolStart) -> str:
-        for call in reversed(self._asked.values()):
-            if call.name == signal.name and call.args == signal.input:
+        alike = [
+            call
+            for call in self._asked.values()
+            if call.name == signal.name and call.args == signal.input
+        ]
+        for call in alike:  # those of one message are run in their order
+            if call.message_id == alike[-1].message_id:
                 return call.tool_call_id
         self._minted += 1
         return f"call_{signal.run_id.hex}_{self._minted}"

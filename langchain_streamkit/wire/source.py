@@ -10,7 +10,22 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from langchain_streamkit.events import CancelReason, Event
+    from langchain_streamkit.events import CancelReason, Event, TextDelta
+
+
+class Frames(Protocol):
+    """An encoder of one run, told all of its events in order, one way or the other."""
+
+    def encode(self, events: Sequence[Event], /) -> bytes:
+        """Return the bytes of a batch that is not empty; ``b""`` if none of it is shown."""
+        ...
+
+    def of_text(self, delta: TextDelta, /) -> Callable[[int, int, str], bytes]:
+        """Return what encodes further deltas of the open block that ``delta`` belongs to.
+
+        By seq, ts and text, which is valid Unicode; to the bytes that ``encode`` returns for them.
+        """
+        ...
 
 
 class AsyncRunLike(Protocol):
@@ -32,8 +47,8 @@ class AsyncRunLike(Protocol):
         """
         ...
 
-    def encoded(self, encode: Callable[[Sequence[Event]], bytes], /) -> AsyncIterator[bytes]:
-        """Yield what ``encode`` makes of each batch, unless that is empty.
+    def encoded(self, frames: Frames, /) -> AsyncIterator[bytes]:
+        """Yield what ``frames`` makes of each batch, unless that is empty.
 
         The reader lives and dies with the run: a cancelled await of the next item, and the
         iterator's ``aclose()``, cancel the run with reason ``disconnect``.

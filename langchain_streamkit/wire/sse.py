@@ -22,6 +22,7 @@ from collections.abc import (
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast, overload, runtime_checkable
 
 import msgspec
+from msgspec.structs import replace
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.events import EVENT_CLASSES, TERMINAL_TYPES, BaseEvent, TextDelta
@@ -29,7 +30,7 @@ from langchain_streamkit.wire.source import as_async_run, as_sync_run
 from langchain_streamkit.wire.views import Projection, View
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.wire.source import AsyncRunLike, RunLike
@@ -117,6 +118,31 @@ class SSEFrames:
                 frames.append(self._end)
         return frames[0] if len(frames) == 1 else b"".join(frames)
 
+    def of_text(self, delta: TextDelta) -> Callable[[int, int, str], bytes]:
+        """Return what makes the frames of further deltas of the open block of ``delta``.
+
+        By seq, ts and text, which is valid Unicode; the bytes are those that ``encode`` returns,
+        but only the text is encoded anew.
+        """
+        if self._apply(delta) is None:
+            return _nothing
+        data = replace(delta, seq=0, ts=0, text="", tokens=None).to_json().replace(b"%", b"%%")
+        # A quote inside of a value would be escaped, so these are the fields themselves.
+        head, _, rest = data.partition(b'"seq":0,')
+        middle, _, rest = rest.partition(b',"ts":0,')
+        tail = rest.removesuffix(b'""}')
+        template = b'id: %%d\ndata: %b"seq":%%d,%b,"ts":%%d,%b%%b}\n\n' % (head, middle, tail)
+
+        def frame(seq: int, ts: int, text: str) -> bytes:
+            return template % (seq, seq, ts, _encode_fast(text))
+
+        return frame
+
+
+def _nothing(_seq: int, _ts: int, _text: str) -> bytes:
+    """The frame of what a view does not show."""
+    return b""
+
 
 @overload
 def sse_bytes(
@@ -183,11 +209,11 @@ def sse_bytes(
 class _RunFrames:
     """The opening, then the frames of an async run; no coroutine of its own between the two."""
 
-    __slots__ = ("_encode", "_first", "_parts", "_run")
+    __slots__ = ("_first", "_frames", "_parts", "_run")
 
     def __init__(self, run: AsyncRunLike, frames: SSEFrames, first: bytes) -> None:
         self._run: AsyncRunLike | None = run
-        self._encode = frames.encode
+        self._frames = frames
         self._first: bytes | None = first
         self._parts: AsyncIterator[bytes] | None = None
 
@@ -211,7 +237,7 @@ class _RunFrames:
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        self._parts = run.encoded(self._encode)
+        self._parts = run.encoded(self._frames)
         return await anext(self._parts)
 
     async def aclose(self) -> None:

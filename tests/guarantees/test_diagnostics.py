@@ -10,10 +10,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from langchain_streamkit import StreamCallbackHandler, astream, stream
+from langchain_streamkit import StreamCallbackHandler, adapt, astream, stream
 from langchain_streamkit import events as ev
 from langchain_streamkit.testing import ScriptedLLM, ScriptedModel, ToolCall
-from tests.guarantees.pains import all_of, asked_in_a_node, legal, of
+from tests.guarantees.pains import all_of, asked_in_a_node, legal, of, on_screen
 from tests.scenarios.told import HI, add, calls, graph, says, sync_node_of
 
 
@@ -116,3 +116,10 @@ async def test_an_answer_in_tokens_needs_no_diagnostic(answer: Any) -> None:
 async def test_streaming_that_was_not_asked_for_is_not_missed() -> None:
     run = astream(asked_in_a_node(Whole()), HI, streaming=False)
     assert of(ev.Diagnostic, await all_of(run)) == []
+
+
+async def test_a_stream_that_was_made_without_tokens_is_read_without_a_word_about_them() -> None:
+    source = asked_in_a_node(says("Hello you")).astream(HI, stream_mode="updates")
+    events = await all_of(adapt(source))
+    assert on_screen(events) == ["Hello you"]
+    assert of(ev.Diagnostic, events) == []

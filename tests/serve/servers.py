@@ -15,7 +15,9 @@ from langchain_streamkit.events import TERMINAL_TYPES, Event
 from tests.wire.story import Story
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from langchain_streamkit.wire.source import Frames
 
 WAIT_S = 10
 """No wait in these tests should come near this; it turns a hang into a failure."""
@@ -75,12 +77,12 @@ class HandRun:
         finally:
             self.ended.set()
 
-    async def encoded(self, encode: Callable[[Sequence[Event]], bytes]) -> AsyncIterator[bytes]:
+    async def encoded(self, frames: Frames) -> AsyncIterator[bytes]:
         ended = False
         try:
             async for batch in self.batches():
                 ended = batch[-1].type in TERMINAL_TYPES
-                if data := encode(batch):
+                if data := frames.encode(batch):
                     yield data
         finally:
             if not ended:

@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_streamkit.events import Event, ReasoningFinished, TextFinished, ToolCallFinished
+from langchain_streamkit.events import (
+    Event,
+    ReasoningFinished,
+    TextFinished,
+    ToolCallFinished,
+    decode_event,
+)
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.snapshot import RunSnapshot
@@ -21,6 +27,7 @@ from langchain_streamkit.sources.piece_types import ReasoningPiece, ToolPiece, U
 from langchain_streamkit.sources.signals import ModelEnd, ModelStart, Token
 from langchain_streamkit.sources.usage import TokenCounts
 from langchain_streamkit.testing import RecordingSink, assert_legal
+from langchain_streamkit.wire.sse import SSEFrames
 
 WAIT_S = 30.0
 
@@ -42,6 +49,7 @@ class Line:
             on_transform_error=_unexpected,
         )
         self.events: list[Event] = []
+        self.frames = SSEFrames("all")
         self.sequencer.begin(1, "models", None, {})
         for model in self.models:
             parent = None if model is self.models[0] else self.models[0]
@@ -58,6 +66,12 @@ class Line:
 
     def take(self) -> None:
         self.events += self.sequencer.take()
+
+    def take_frames(self) -> None:
+        """Read as ``sse_bytes`` does."""
+        data = self.sequencer.encoded(self.frames)
+        for frame in filter(None, data.split(b"\n\n")):
+            self.events.append(decode_event(frame.partition(b"\ndata: ")[2]))
 
     def end(self) -> list[Event]:
         """Every event of the run, which ends now."""
@@ -89,6 +103,12 @@ def contents(events: list[Event]) -> list[Any]:
     ]
 
 
+def unnamed(event: Event) -> dict[str, Any]:
+    """The event without what differs between two runs: ids, times."""
+    left_out = {"run_id", "step_id", "ts", "timing", "usage"}
+    return {key: value for key, value in event.to_dict().items() if key not in left_out}
+
+
 WORDS = st.sampled_from(["a", "word ", "", "é", "\ud83d", "\ude00", "日本"])
 RICH = st.sampled_from(
     [
@@ -110,6 +130,27 @@ def test_whenever_it_is_read_the_blocks_are_those_of_the_long_way(steps: list[An
             short.say(pieces)
             long.say_long(pieces)
     assert contents(short.end()) == contents(long.end())
+
+
+@given(STEPS, st.sets(st.integers(0, 20)))
+def test_whenever_its_frames_are_read_they_are_the_events(
+    steps: list[Any], settled: set[int]
+) -> None:
+    framed, plain = Line(), Line()
+    for number, (what, pieces) in enumerate(steps):
+        if number in settled:  # someone looks at the snapshot
+            framed.sequencer.settle()
+            plain.sequencer.settle()
+        if what == "take":
+            framed.take_frames()
+            plain.take()
+        else:
+            framed.say(pieces)
+            plain.say(pieces)
+    framed.take_frames()
+    plain.take()
+    assert [unnamed(event) for event in framed.end()] == [unnamed(e) for e in plain.end()]
+    assert framed.snapshot.text == plain.snapshot.text
 
 
 @given(STEPS)

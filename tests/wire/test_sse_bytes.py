@@ -12,9 +12,10 @@ from langchain_streamkit.wire.sse import END, encode_event, sse_bytes
 from tests.wire.story import Story, short_run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from langchain_streamkit.events import Event
+    from langchain_streamkit.wire.source import Frames
 
 EVENTS = short_run("Hello", " world")
 
@@ -59,12 +60,12 @@ class FakeAsyncRun:
         for batch in self.made:
             yield batch
 
-    async def encoded(self, encode: Callable[[list[Event]], bytes]) -> AsyncIterator[bytes]:
+    async def encoded(self, frames: Frames) -> AsyncIterator[bytes]:
         ended = False
         try:
             async for batch in self.batches():
                 ended = batch[-1].type in TERMINAL_TYPES
-                yield encode(batch)
+                yield frames.encode(batch)
         finally:
             if not ended:
                 await self.cancel("disconnect")

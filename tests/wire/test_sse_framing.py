@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.events import decode_event
-from langchain_streamkit.wire.sse import END, encode_event, frame, opening
+from langchain_streamkit.events import TextDelta, decode_event
+from langchain_streamkit.wire.sse import END, SSEFrames, encode_event, frame, opening
 from tests.wire.story import Story
 
 
@@ -58,3 +60,33 @@ def test_the_first_bytes_are_a_comment_and_the_retry_time() -> None:
 def test_the_end_frame_is_named_and_has_data_so_that_browsers_dispatch_it() -> None:
     assert END.startswith(b"event: end\n")
     assert json.loads(END.split(b"data: ")[1]) == {}
+
+
+_TEXT = st.text() | st.sampled_from(["%", '","ts":0,"', '"seq":0,', "\ud83d", "a\\"])
+
+
+@given(
+    name=st.fixed_dictionaries({"run_id": _TEXT, "step_id": _TEXT, "message_id": _TEXT}),
+    path=st.lists(_TEXT, max_size=2),
+    index=st.integers(0, 300),
+    first=_TEXT,
+    deltas=st.lists(st.tuples(st.integers(1, 1 << 40), st.integers(0, 1 << 52), st.text())),
+)
+def test_further_deltas_of_a_block_make_the_frames_that_encode_makes(
+    name: dict[str, str], path: list[str], index: int, first: str, deltas: Any
+) -> None:
+    block: dict[str, Any] = {**name, "path": tuple(path), "index": index}
+    frames = SSEFrames()
+    short = frames.of_text(TextDelta(seq=7, ts=7, text=first, tokens=7, **block))
+
+    for seq, ts, text in deltas:
+        event = TextDelta(seq=seq, ts=ts, text=text, **block)
+        assert short(seq, ts, text) == frames.encode([event]) == encode_event(event)
+
+
+def test_a_block_that_the_view_hides_makes_no_frames() -> None:
+    story = Story()
+    frames = SSEFrames("chat")
+    frames.encode([story.message_start("m1", audience="internal")])
+
+    assert frames.of_text(story.delta("hi"))(9, 9, " there") == b""

@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from uuid import UUID, uuid5
 
+from langchain_streamkit.errors import AdaptError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.tap import RunTap
 
     Take = Callable[[UUID, str | None, str | tuple[Piece, ...]], None]
+
+
+class Unadaptable(AdaptError):
+    """The stream turns out to be of a kind that cannot be adapted at all; it ends the run."""
 
 
 class Opening(NamedTuple):
@@ -38,11 +44,15 @@ class Adapter(ABC):
 
     route: ClassVar[str]
     """What people call this kind of stream."""
+    output_deltas = False
+    """Whether the root's own output chunks are wanted."""
 
     def __init__(self, tap: RunTap, lanes: Lanes) -> None:
         self.tap = tap
         self.root = tap.root
         self.token: Take = lanes.token
+        self.output_deltas = False
+        """Whether the root's own chunks were asked for."""
 
     @abstractmethod
     def opening(self, first: Any) -> Opening:
@@ -50,7 +60,10 @@ class Adapter(ABC):
 
     @abstractmethod
     def feed(self, item: Any) -> None:
-        """Take an item. Raises AdaptError for one that breaks the format; it is then left out."""
+        """Take an item. Raises AdaptError for one that breaks the format; it is then left out.
+
+        Raises ``Unadaptable`` if nothing of the stream can be used.
+        """
 
     @abstractmethod
     def end(self) -> object:
@@ -59,6 +72,9 @@ class Adapter(ABC):
         Raises ``ProducerLost`` if the source must have said more (a connection that broke, a
         recording that was cut), ``SourceFailed`` if it said that the run failed.
         """
+
+    def broke(self, error: Exception) -> None:  # noqa: B027 -- most cannot tell
+        """The source raised ``error``, which ends the run: tell whose failure it is, if known."""
 
     def named(self, *parts: object) -> UUID:
         """The id of a run that the source does not number: the same for the same parts."""

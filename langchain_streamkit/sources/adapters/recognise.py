@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import AdaptError
-from langchain_streamkit.sources.adapters.events_v2 import EventsV2, is_event_dict
+from langchain_streamkit.sources.adapters.event_fields import is_event_dict
+from langchain_streamkit.sources.adapters.events_v2 import EventsV2
+from langchain_streamkit.sources.adapters.graph_forms import shown, splitter
+from langchain_streamkit.sources.adapters.graph_items import GraphItems
 
 if TYPE_CHECKING:
     from langchain_streamkit.sources.adapters.base import Adapter
     from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.tap import RunTap
-
-_SHOWN = 200
-"""Characters of an item that a message quotes."""
 
 
 def recognise(first: Any, tap: RunTap, lanes: Lanes, *, mode: str | None = None) -> Adapter:
@@ -21,14 +21,14 @@ def recognise(first: Any, tap: RunTap, lanes: Lanes, *, mode: str | None = None)
 
     ``mode`` is LangGraph's stream mode, for items that do not tell it.
     """
-    del mode  # until graph items are adapted
     if is_event_dict(first):
-        return EventsV2(tap, lanes)
-    shown = repr(first)
-    if len(shown) > _SHOWN:
-        shown = f"{shown[:_SHOWN]}…"
+        return EventsV2(tap, lanes, mode)
+    split = splitter(first, mode)
+    if split is not None:
+        return GraphItems(tap, lanes, split)
     raise AdaptError(
-        f"this stream is not known: its first item is a {type(first).__name__}, {shown};"
-        " adapt() takes astream_events (version='v2' or 'v3'), graph.astream or stream, RemoteGraph"
-        " and OpenAI SDK streams"
+        f"this stream is not known: its first item is a {type(first).__name__}, {shown(first)};"
+        " adapt() takes astream_events (version='v2' or 'v3'), graph.astream or stream (of a single"
+        " mode say which, mode='custom', if the items do not tell it), RemoteGraph and OpenAI SDK"
+        " streams"
     )
