@@ -63,6 +63,7 @@ class RunCore:
             steps=options.steps,
             show_subagents=options.show_subagents,
             expose_errors=options.expose_errors,
+            hears_models=plan.route != "source",
             thread_id=plan.thread_id,
         )
         self.sequencer = Sequencer(

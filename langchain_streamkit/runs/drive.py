@@ -10,15 +10,19 @@ from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessageChunk, BaseMessage, message_chunk_to_message
+from langchain_core.runnables import RunnableBinding
 
 from langchain_streamkit.runs.adapted import read_source, read_source_sync
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.sources.pieces import extract
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import ModelEnd
+from langchain_streamkit.sources.silence import why_whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
+
+    from langchain_core.runnables import Runnable
 
     from langchain_streamkit.runs.core import RunCore
     from langchain_streamkit.sources.pieces import Piece
@@ -133,7 +137,7 @@ class Answer:
     def begin(self) -> None:
         """Signal the start of the call."""
         plan = self._core.call
-        model = unwrapped(plan.runnable)
+        model: Any = unwrapped(plan.runnable)
         config = plan.config
         self._core.tap.model_start(
             self._run_id,
@@ -142,6 +146,7 @@ class Answer:
             config.get("tags"),
             {**(config.get("metadata") or {}), **_model_params(model, plan.kwargs)},
             [_input_messages(plan.input)],
+            silent=why_whole(model, {**_bound(plan.runnable), **plan.kwargs, "stream": True}),
         )
 
     def add(self, chunk: BaseMessage) -> None:
@@ -182,6 +187,13 @@ class Answer:
         self._core.tap.push(ModelEnd(now_ms(), self._run_id, final))
         self._core.run_ended(self._run_id)
         return message
+
+
+def _bound(runnable: Runnable[Any, Any]) -> dict[str, Any]:
+    """The arguments that the bindings around a model give it."""
+    if not isinstance(runnable, RunnableBinding):
+        return {}
+    return {**_bound(runnable.bound), **runnable.kwargs}
 
 
 def _model_params(model: Any, kwargs: dict[str, Any]) -> dict[str, Any]:

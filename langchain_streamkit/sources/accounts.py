@@ -24,11 +24,15 @@ class Accounts:
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._records: list[Usage] = []
-        self._started = 0
+        self.started = 0
         self._first_token: int | None = None
 
     def begin(self, ts: int) -> None:
-        self._started = ts
+        self.started = ts
+
+    def has(self, call_id: str) -> bool:
+        """Whether the call has its record."""
+        return any(record.call_id == call_id for record in self._records)
 
     def token_seen(self, ts: int) -> None:
         """A model said something visible at ``ts`` (ms since the epoch)."""
@@ -82,11 +86,11 @@ class Accounts:
             ),
             source=_least_certain({r.source for r in records}),
             status=_worst([r.status for r in records]),
-            first_token_ms=first - self._started if first is not None else None,
+            first_token_ms=first - self.started if first is not None else None,
         )
         speaking = ts - first if first is not None else 0
         timing = Timing(
-            duration_ms=max(0, ts - self._started),
+            duration_ms=max(0, ts - self.started),
             first_token_ms=usage.first_token_ms,
             tokens_per_second=(
                 round(usage.output_tokens * 1000 / speaking, 1)

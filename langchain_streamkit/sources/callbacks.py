@@ -20,7 +20,9 @@ from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, 
 from langchain_core.callbacks.manager import ahandle_event
 from langchain_core.runnables.config import var_child_runnable_config
 
+from langchain_streamkit.sources.callers import next_streaming_handler, why_model_is_silent
 from langchain_streamkit.sources.pieces import extract
+from langchain_streamkit.sources.silence import TEXT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -160,7 +162,8 @@ class TapHandler(BaseCallbackHandler):
         name = _name(serialized, kwargs)
         if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
             parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
-            tap.model_start(run_id, parent, name, tags, metadata, messages)
+            silent = why_model_is_silent(sys._getframe(1))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            tap.model_start(run_id, parent, name, tags, metadata, messages, silent=silent)
 
     @_TextModelStart
     @_guarded
@@ -178,7 +181,7 @@ class TapHandler(BaseCallbackHandler):
         name = _name(serialized, kwargs)
         if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
             parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
-            tap.model_start(run_id, parent, name, tags, metadata)
+            tap.model_start(run_id, parent, name, tags, metadata, silent=TEXT_MODEL)
 
     def on_llm_new_token(
         self,
@@ -314,30 +317,16 @@ class StreamingTapHandler(TapHandler):
     """A handler for which models stream under ``invoke``; the outputs of chains pass untouched."""
 
     def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[_T]) -> AsyncIterator[_T]:
-        tap: Any = _next_streaming_handler(sys._getframe(1))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        tap = next_streaming_handler(sys._getframe(1), TapHandler)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         if tap is None:
             return output
         return cast("AsyncIterator[_T]", tap.tap_output_aiter(run_id, output))
 
     def tap_output_iter(self, run_id: UUID, output: Iterator[_T]) -> Iterator[_T]:
-        tap: Any = _next_streaming_handler(sys._getframe(1))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        tap = next_streaming_handler(sys._getframe(1), TapHandler)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         if tap is None:
             return output
         return cast("Iterator[_T]", tap.tap_output_iter(run_id, output))
-
-
-def _next_streaming_handler(caller: FrameType) -> object | None:
-    """The next handler whose tap LangChain would have called, were ours not there.
-
-    LangChain calls the tap of the first streaming handler only (``_transform_stream_with_config``),
-    so ours must hand on, or ``astream_events`` beside us loses what parsers yield. The run manager
-    that knows the others is in the caller's frame and nowhere else.
-    """
-    handlers = getattr(caller.f_locals.get("run_manager"), "handlers", ())
-    for handler in handlers:
-        if not isinstance(handler, TapHandler) and hasattr(handler, "tap_output_aiter"):
-            return cast("object", handler)
-    return None
 
 
 def _name(serialized: dict[str, Any] | None, kwargs: dict[str, Any]) -> str:

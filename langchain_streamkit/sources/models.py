@@ -7,7 +7,7 @@ still has its usage record.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
@@ -19,7 +19,10 @@ from langchain_streamkit.events import (
 )
 from langchain_streamkit.sources.assembler import Ending, MessageAssembler, whole_message
 from langchain_streamkit.sources.lane import TextLane
+from langchain_streamkit.sources.model_calls import Call, Message, Said
 from langchain_streamkit.sources.outbox import MessageWriter
+from langchain_streamkit.sources.piece_types import TextPiece
+from langchain_streamkit.sources.silence import UNSEEN, model_run_of, no_tokens
 from langchain_streamkit.sources.tools import AskedCall
 from langchain_streamkit.sources.tree import INTERNAL_KEYS, Finished
 from langchain_streamkit.values import clean_text, to_plain
@@ -44,45 +47,6 @@ _ROLES: dict[str, Role] = {
     "system": "system",
     "SystemMessageChunk": "system",
 }
-_METADATA_PREFIXES = ("ls_", "langgraph_")
-
-
-class _Call:
-    """One model run; ``message`` is set once its message has begun."""
-
-    __slots__ = ("first_token", "lane", "message", "model", "provider", "started")
-
-    def __init__(self, signal: ModelStart) -> None:
-        self.started = signal.ts
-        self.model = signal.model
-        self.provider = signal.provider
-        self.first_token: int | None = None
-        self.message: _Message | None = None
-        self.lane: TextLane | None = None
-
-    def close_lane(self) -> None:
-        if self.lane is not None:
-            self.lane.close()
-            self.lane = None
-
-
-class _Message(NamedTuple):
-    """A message that is being said: what assembles it, and where its events go."""
-
-    assembler: MessageAssembler
-    writer: MessageWriter
-
-
-class _Said:
-    """A finished model message that a node may yet return again under another object or id."""
-
-    __slots__ = ("calls", "claimed", "message_id", "text")
-
-    def __init__(self, message_id: str, text: str, calls: list[Any]) -> None:
-        self.message_id = message_id
-        self.text = text
-        self.calls = calls
-        self.claimed = False
 
 
 class ModelRuns:
@@ -96,16 +60,18 @@ class ModelRuns:
         *,
         streaming: bool,
         show_subagents: bool,
+        hears_models: bool,
     ) -> None:
         self._outbox = outbox
         self._accounts = accounts
         self._tools = tools
         self._streaming = streaming
         self._show_subagents = show_subagents
+        self._hears_models = hears_models
         self._ids: set[str] = set()
         """Ids of messages of the input, and of all that were emitted."""
         self._emitted: set[str] = set()
-        self._said: dict[str, list[_Said]] = {}
+        self._said: dict[str, list[Said]] = {}
 
     def know(self, ids: Iterable[str]) -> None:
         """Messages with these ids are input or history."""
@@ -115,27 +81,28 @@ class ModelRuns:
 
     def started(self, signal: ModelStart, node: RunNode) -> None:
         """A call begins; its message begins with the first chunk."""
-        node.work = _Call(signal)
+        node.work = Call(signal)
 
     def token(self, signal: Token, node: RunNode) -> None:
         """A chunk of the answer."""
-        call: _Call = node.work
+        call: Call = node.work
         assembler = (call.message or self._begin(node, call, signal.message_id)).assembler
         pieces = signal.pieces
         if type(pieces) is str:
             if not pieces:
                 return
             if call.first_token is None:
-                self._first_token(call, signal.ts)
+                self._first_token(call, signal.ts, len(pieces))
             assembler.text(pieces)
             return
         if call.first_token is None and pieces:
-            self._first_token(call, signal.ts)
+            size = sum(len(piece.text) for piece in pieces if isinstance(piece, TextPiece))
+            self._first_token(call, signal.ts, size)
         assembler.feed(pieces)  # type: ignore[arg-type]
 
     def open_lane(self, node: RunNode, queue: LaneQueue) -> None:
         """Let the text of a call take the short way, if its message has a text block open."""
-        call: _Call = node.work
+        call: Call = node.work
         if call.message is None:
             return
         assembler, writer = call.message
@@ -150,10 +117,9 @@ class ModelRuns:
 
     def ended(self, signal: ModelEnd, node: RunNode) -> None:
         """The call finished: complete its message from the final one, record its usage."""
-        call: _Call = node.work
+        call: Call = node.work
         call.close_lane()
         message = signal.message
-        silent = call.first_token is None
         if call.message is None and message is None:
             self._record(node, call, None, "ok", cached=signal.cached)
             return
@@ -161,8 +127,8 @@ class ModelRuns:
         assembler, writer = call.message or self._begin(node, call, given)
         ending = assembler.finish(message)
         call.model = ending.model or call.model
-        if silent and (ending.text or ending.calls) and self._streaming and not signal.cached:
-            self._no_tokens(node)
+        if self._streaming and not signal.cached:
+            self._check_tokens(node, call, ending)
         usage = self._record(node, call, ending.usage, "ok", cached=signal.cached)
         stored = message.id if message is not None else None
         # The id that LangChain makes up for an answer counts its generations, the chunks' does not.
@@ -183,7 +149,7 @@ class ModelRuns:
 
     def abort(self, node: RunNode, reason: AbortReason) -> None:
         """The call died or was left: close its message with what there is."""
-        call: _Call = node.work
+        call: Call = node.work
         call.close_lane()
         status: UsageStatus = "failed" if reason == "error" else "aborted"
         if call.message is None:
@@ -195,7 +161,7 @@ class ModelRuns:
         usage = self._record(node, call, assembler.usage, status)
         writer.event(MessageAborted, reason=reason, usage=usage)
 
-    def _begin(self, node: RunNode, call: _Call, message_id: str | None) -> _Message:
+    def _begin(self, node: RunNode, call: Call, message_id: str | None) -> Message:
         given = message_id or f"lc_run--{node.id}"
         unique = given
         if unique in self._emitted:  # a cached answer keeps the id it had the first time
@@ -203,7 +169,7 @@ class ModelRuns:
         if unique in self._emitted:  # a node returned it before a source told of its call
             unique = f"{node.id}/{len(self._emitted)}"
         writer = self._writer(unique, node.step_id, node.path)
-        call.message = _Message(MessageAssembler(writer, _minter(unique)), writer)
+        call.message = Message(MessageAssembler(writer, _minter(unique)), writer)
         writer.event(
             MessageStarted,
             role="assistant",
@@ -211,18 +177,19 @@ class ModelRuns:
             provider=call.provider,
             attempt=node.attempt(),
             audience=node.audience(show_subagents=self._show_subagents),
-            metadata=_shown_metadata(node.metadata),
+            metadata=node.shown_metadata,
         )
         return call.message
 
-    def _first_token(self, call: _Call, ts: int) -> None:
+    def _first_token(self, call: Call, ts: int, size: int) -> None:
         call.first_token = ts
+        call.first_size = size
         self._accounts.token_seen(ts)
 
     def _record(
         self,
         node: RunNode,
-        call: _Call,
+        call: Call,
         counts: TokenCounts | None,
         status: UsageStatus,
         *,
@@ -238,19 +205,16 @@ class ModelRuns:
             cached=cached,
         )
 
-    def _no_tokens(self, node: RunNode) -> None:
-        self._outbox.add(
-            Diagnostic,
-            {
-                "path": node.path,
-                "step_id": node.step_id,
-                "code": "no_tokens",
-                "message": (
-                    f"{node.name or 'the model'} answered in one piece: it does not stream, or has"
-                    " streaming switched off (disable_streaming, streaming=False)"
-                ),
-            },
-        )
+    def _check_tokens(self, node: RunNode, call: Call, ending: Ending) -> None:
+        """Say so if the answer did not come token by token, and why."""
+        whole = len(ending.text) or len(ending.calls)
+        text = no_tokens(node.name, call.silent, call.first_size, whole)
+        if text is not None:
+            self._say_no_tokens(node, text)
+
+    def _say_no_tokens(self, node: RunNode, text: str) -> None:
+        place = {"path": node.path, "step_id": node.step_id}
+        self._outbox.add(Diagnostic, {**place, "code": "no_tokens", "message": text})
 
     def _finished(self, node: RunNode, writer: MessageWriter, ending: Ending) -> None:
         message_id = writer.message_id
@@ -258,7 +222,7 @@ class ModelRuns:
             node.finished.append(Finished(message_id, writer.step_id, writer.path))
         calls = [AskedCall(c.tool_call_id, c.name, c.args, message_id) for c in ending.calls]
         self._tools.asked(calls)
-        said = _Said(message_id, ending.text, [(c.name, c.args) for c in ending.calls])
+        said = Said(message_id, ending.text, [(c.name, c.args) for c in ending.calls])
         self._said.setdefault(writer.step_id, []).append(said)
 
     def _writer(self, message_id: str, step_id: str, path: tuple[str, ...]) -> MessageWriter:
@@ -320,17 +284,31 @@ class ModelRuns:
             name=message.name,
             attempt=node.attempt(),
             audience=audience,
-            metadata=_shown_metadata(node.metadata),
+            metadata=node.shown_metadata,
         )
         ending = whole_message(writer, message, _minter(message_id))
         writer.event(
             MessageFinished,
             finish_reason=ending.finish_reason,
             raw_finish_reason=ending.raw_finish_reason,
+            usage=self._unseen_usage(node, message_id, ending),
         )
         node.finished.append(Finished(message_id, writer.step_id, writer.path))
         calls = [AskedCall(c.tool_call_id, c.name, c.args, message_id) for c in ending.calls]
         self._tools.asked(calls)
+
+    def _unseen_usage(self, node: RunNode, message_id: str, ending: Ending) -> Usage | None:
+        """The record of a call that no callback told us of, and whose answer a node returned."""
+        if not self._hears_models:
+            return None
+        call_id = model_run_of(message_id, since=self._accounts.started)
+        if call_id is None or self._accounts.has(call_id):
+            return None
+        if self._streaming:
+            self._say_no_tokens(node, f"the answer in {node.described} came in one piece: {UNSEEN}")
+        return self._accounts.record(
+            call_id, ending.usage, model=ending.model, status="ok", first_token_ms=None
+        )
 
 
 def _minter(message_id: str) -> Callable[[], str]:
@@ -342,7 +320,3 @@ def _minter(message_id: str) -> Callable[[], str]:
         return f"call_{message_id}_{count}"
 
     return mint
-
-
-def _shown_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in metadata.items() if key.startswith(_METADATA_PREFIXES)}

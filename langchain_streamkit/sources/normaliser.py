@@ -48,7 +48,8 @@ class Normaliser:
 
     ``graph`` tells that the root is a graph, ``streaming`` that models are expected to stream,
     ``steps="all"`` shows chains as steps too, ``show_subagents`` makes what agents inside tools say
-    visible to the user, ``expose_errors`` shows the texts of exceptions.
+    visible to the user, ``expose_errors`` shows the texts of exceptions, ``hears_models`` tells
+    that a model call of which there is no signal was hidden from us.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Normaliser:
         steps: str = "graph",
         show_subagents: bool = False,
         expose_errors: bool = False,
+        hears_models: bool = True,
         thread_id: str | None = None,
     ) -> None:
         self.root = root
@@ -76,14 +78,10 @@ class Normaliser:
             self._tools,
             streaming=streaming,
             show_subagents=show_subagents,
+            hears_models=hears_models,
         )
         self._steps = Steps(
-            root,
-            self.outbox,
-            self._models,
-            self._tools,
-            graph=graph,
-            every_chain=steps == "all",
+            root, self.outbox, self._models, self._tools, graph=graph, every_chain=steps == "all"
         )
         self._runs = self._steps.runs
         self._reports = Reports(self.outbox, self._steps)

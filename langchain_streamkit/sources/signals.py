@@ -63,10 +63,13 @@ class Failure(Signal):
 
 
 class ModelStart(Start):
-    """``model`` and ``provider`` as far as the call's parameters tell."""
+    """``model`` and ``provider`` as far as the call's parameters tell; ``silent`` says why there
+    will be no tokens, if that can be known.
+    """
 
     model: str | None = None
     provider: str | None = None
+    silent: str | None = None
 
 
 class Token(Signal):

@@ -233,6 +233,8 @@ class RunTap:
         tags: Sequence[str] | None,
         metadata: Mapping[str, Any] | None,
         inputs: Iterable[Iterable[BaseMessage]] = (),
+        *,
+        silent: str | None = None,
     ) -> None:
         meta = dict(metadata) if metadata else {}
         if run_id == self.root:
@@ -249,6 +251,7 @@ class RunTap:
                 meta,
                 meta.get("ls_model_name"),
                 meta.get("ls_provider"),
+                silent,
             )
         )
 

@@ -27,6 +27,7 @@ HIDDEN_NODE: Final = "langsmith:hidden"
 HIDDEN_TAGS: Final = frozenset({"nostream", "langsmith:nostream", HIDDEN_NODE})
 """With LangGraph's ``TAG_NOSTREAM`` in its new and its old spelling."""
 COMPOSITION_TAGS: Final = ("seq:step:", "map:key:", "condition:", "branch:", "graph:step:")
+_SHOWN: Final = ("ls_", "langgraph_")
 _RETRY_TAG: Final = "retry:attempt:"
 INTERNAL_KEYS: Final = ("lc_internal_call", "lc_source")
 """Metadata by which LangChain's middleware marks model calls that are not the agent's answer."""
@@ -157,6 +158,11 @@ class RunNode:
             and self.namespace != parent.namespace
             and self.name == self.metadata.get("langgraph_node")
         )
+
+    @property
+    def shown_metadata(self) -> dict[str, Any]:
+        """What of the metadata is about the model and the graph, not the application's own."""
+        return {key: value for key, value in self.metadata.items() if key.startswith(_SHOWN)}
 
     @property
     def described(self) -> str:

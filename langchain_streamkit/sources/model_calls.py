@@ -1,0 +1,61 @@
+"""What is remembered of a model call: while it speaks, and of what it said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from langchain_streamkit.sources.assembler import MessageAssembler
+    from langchain_streamkit.sources.lane import TextLane
+    from langchain_streamkit.sources.outbox import MessageWriter
+    from langchain_streamkit.sources.signals import ModelStart
+
+
+class Call:
+    """One model run; ``message`` is set once its message has begun."""
+
+    __slots__ = (
+        "first_size",
+        "first_token",
+        "lane",
+        "message",
+        "model",
+        "provider",
+        "silent",
+        "started",
+    )
+
+    def __init__(self, signal: ModelStart) -> None:
+        self.started = signal.ts
+        self.model = signal.model
+        self.provider = signal.provider
+        self.silent = signal.silent
+        self.first_size: int | None = None
+        """Characters of text in the first chunk; None until there is one."""
+        self.first_token: int | None = None
+        self.message: Message | None = None
+        self.lane: TextLane | None = None
+
+    def close_lane(self) -> None:
+        if self.lane is not None:
+            self.lane.close()
+            self.lane = None
+
+
+class Message(NamedTuple):
+    """A message that is being said: what assembles it, and where its events go."""
+
+    assembler: MessageAssembler
+    writer: MessageWriter
+
+
+class Said:
+    """A finished model message that a node may yet return again under another object or id."""
+
+    __slots__ = ("calls", "claimed", "message_id", "text")
+
+    def __init__(self, message_id: str, text: str, calls: list[Any]) -> None:
+        self.message_id = message_id
+        self.text = text
+        self.calls = calls
+        self.claimed = False
