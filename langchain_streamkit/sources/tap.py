@@ -145,19 +145,8 @@ class RunTap:
         if (is_node or run_id == self.root) and (ids := known_ids(inputs)):
             self.push(KnownMessages(now_ms(), run_id, ids))
         captured = to_plain(inputs) if "inputs" in self.capture else None
-        self.push(
-            ChainStart(
-                now_ms(),
-                run_id,
-                parent_id,
-                name,
-                tuple(tags or ()),
-                meta,
-                retriever,
-                graph,
-                captured,
-            )
-        )
+        about = (name, tuple(tags or ()), meta, retriever, graph)
+        self.push(ChainStart(now_ms(), run_id, parent_id, *about, captured))
 
     def _ended(self, run_id: UUID, output: object, error: BaseException | None = None) -> None:
         self._open.pop(run_id, None)
