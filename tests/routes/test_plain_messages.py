@@ -28,7 +28,7 @@ CALL: Any = {"name": "add", "args": {"a": 1}, "id": "c1", "type": "tool_call"}
 MESSAGES: list[BaseMessage] = [
     HumanMessage("hi", id="1"),
     AIMessage("hello", id="2", tool_calls=[CALL]),
-    AIMessage([{"type": "text", "text": "hello"}], usage_metadata=None),
+    AIMessage([{"type": "text", "text": "hello"}]),
     AIMessageChunk(content="he", id="3"),
     ToolMessage("3", tool_call_id="c1", name="add", status="error"),
     RemoveMessage(id="1"),
