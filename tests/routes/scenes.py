@@ -145,7 +145,7 @@ def tool_error() -> Any:
     async def tools(state: Any) -> dict[str, Any]:
         call = state["messages"][-1].tool_calls[0]
         try:
-            await broken.ainvoke(call)
+            answer = await broken.ainvoke(call)
         except ValueError as error:
             text = f"Error: {error}"
             answer = ToolMessage(text, tool_call_id=call["id"], name="broken", status="error")
