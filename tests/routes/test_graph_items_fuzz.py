@@ -71,8 +71,7 @@ def recordings() -> list[list[Any]]:
                     **options,
                 )
             )
-            for name in SHOWN
-            for scene in [SCENES[name]]
+            for scene in map(SCENES.__getitem__, SHOWN)
             for modes in LISTS
             for options in ({}, {"version": "v2"})
         ]
@@ -93,7 +92,7 @@ def is_told(items: list[Any], **options: Any) -> bool:
     return True
 
 
-def damaged(draw: Callable[[Any], Any], value: Any, depth: int = 0) -> Any:
+def damaged(draw: Callable[[Any], Any], value: Any) -> Any:
     """``value`` with something in it missing, or of another type."""
     choices = ["replace"]
     if isinstance(value, dict) and value:
@@ -103,16 +102,17 @@ def damaged(draw: Callable[[Any], Any], value: Any, depth: int = 0) -> Any:
     match draw(st.sampled_from(choices)):
         case "drop":
             key = draw(st.sampled_from(sorted(value, key=repr)))
-            return {name: one for name, one in value.items() if name != key}
+            return {name: value[name] for name in value if name != key}
         case "shorten":
             return value[:-1]
         case "inside" if isinstance(value, dict):
-            key = draw(st.sampled_from(sorted(value, key=repr)))
-            return {**value, key: damaged(draw, value[key], depth + 1)}
+            fields: dict[Any, Any] = value
+            key = draw(st.sampled_from(sorted(fields, key=repr)))
+            return {**fields, key: damaged(draw, fields[key])}
         case "inside":
             items = list(value)
             at = draw(st.integers(0, len(items) - 1))
-            items[at] = damaged(draw, items[at], depth + 1)
+            items[at] = damaged(draw, items[at])
             return items if isinstance(value, list) else tuple(items)
         case _:
             return draw(ODD)
