@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
 
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.failures import LOGGER
+from langchain_streamkit.runs.hanging_up import hang_up_of
 from langchain_streamkit.sources.adapters import recognise
 from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.callbacks import StopRun
@@ -108,8 +109,7 @@ def read_source_sync(core: RunCore, plan: SourcePlan) -> object:
     """Read a plain source to its end; raises what it raises, StopRun once a stop was asked."""
     reading = Reading(core, plan)
     feed: Callable[[Any], None] | None = None
-    with reading.watched(), _opened_sync(plan.source) as items:
-        core.stop_work = _closer(items)
+    with reading.watched(), _opened_sync(plan.source, core) as items:
         for item in items:
             if core.stopping:
                 raise StopRun
@@ -127,6 +127,11 @@ async def _opened(source: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
     """The iterator of a source, which may have to be awaited or entered; closed in the end."""
     if inspect.isawaitable(source):
         source = await source
+        if not (hasattr(source, "__aiter__") or hasattr(source, "__aenter__")):
+            raise AdaptError(
+                f"what was awaited gave no stream but a {type(source).__name__}; an OpenAI client"
+                " gives one for stream=True"
+            )
     if not hasattr(source, "__aiter__"):
         async with source as entered, _opened(entered) as items:
             yield items
@@ -146,13 +151,16 @@ async def _opened(source: Any) -> AsyncGenerator[AsyncIterator[Any], None]:
 
 
 @contextmanager
-def _opened_sync(source: Any) -> Generator[Iterator[Any], None, None]:
+def _opened_sync(source: Any, core: RunCore) -> Generator[Iterator[Any], None, None]:
     if not hasattr(source, "__iter__"):
-        with source as entered, _opened_sync(entered) as items:
+        with source as entered, _opened_sync(entered, core) as items:
             yield items
         return
     items = iter(source)
+    core.stop_work = hang_up_of(source) or _closer(items)
     try:
+        if core.stopping:  # while the source was being opened
+            raise StopRun
         yield items
     finally:
         for one in (items, source):
