@@ -72,7 +72,7 @@ _BY_CLASS: Mapping[str, Failure] = {
     "PermissionDeniedError": Failure("auth"),
     "Unauthenticated": Failure("auth"),
     "APIConnectionError": _UNREACHABLE,
-    "APIStatusError": Failure("model_error"),
+    "APIError": Failure("model_error"),
     "ModelAPIError": _UNREACHABLE,
     "ModelConnectionError": _UNREACHABLE,
     "ModelFailed": Failure("model_error"),

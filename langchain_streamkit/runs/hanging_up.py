@@ -23,9 +23,9 @@ def hang_up_of(source: Any) -> Callable[[], None] | None:
     """
     response: Any = getattr(source, "response", None) or getattr(source, "_response", None)
     extensions: Any = getattr(response, "extensions", None)
-    if not isinstance(extensions, dict) or getattr(response, "http_version", "") == "HTTP/2":
+    if not hasattr(extensions, "get") or getattr(response, "http_version", "") == "HTTP/2":
         return None
-    network: Any = extensions.get("network_stream")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    network: Any = extensions.get("network_stream")
     if network is None:
         return None
 

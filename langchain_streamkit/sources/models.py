@@ -203,7 +203,7 @@ class ModelRuns:
         if unique in self._emitted:  # a node returned it before a source told of its call
             unique = f"{node.id}/{len(self._emitted)}"
         writer = self._writer(unique, node.step_id, node.path)
-        call.message = _Message(MessageAssembler(writer, _minter(unique)), writer)
+        call.message = _Message(MessageAssembler(writer, minter(unique)), writer)
         writer.event(
             MessageStarted,
             role="assistant",
@@ -322,7 +322,7 @@ class ModelRuns:
             audience=audience,
             metadata=_shown_metadata(node.metadata),
         )
-        ending = whole_message(writer, message, _minter(message_id))
+        ending = whole_message(writer, message, minter(message_id))
         writer.event(
             MessageFinished,
             finish_reason=ending.finish_reason,
@@ -333,7 +333,8 @@ class ModelRuns:
         self._tools.asked(calls)
 
 
-def _minter(message_id: str) -> Callable[[], str]:
+def minter(message_id: str) -> Callable[[], str]:
+    """What makes up the ids of a message's tool calls: the same ones, in order, for the same id."""
     count = 0
 
     def mint() -> str:

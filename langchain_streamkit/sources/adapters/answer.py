@@ -7,7 +7,8 @@ are the same in both.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import copy
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from langchain_core.messages import AIMessage
 
@@ -15,16 +16,18 @@ from langchain_streamkit import events as ev
 from langchain_streamkit.errors import ModelFailed
 from langchain_streamkit.sources.adapters.base import Adapter
 from langchain_streamkit.sources.assembler import MessageAssembler
+from langchain_streamkit.sources.models import minter
+from langchain_streamkit.sources.piece_types import as_dict
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import ModelEnd
 
 if TYPE_CHECKING:
+    from langchain_core.messages.ai import UsageMetadata
+
     from langchain_streamkit.sources.block import Block
     from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.pieces import Piece
     from langchain_streamkit.sources.tap import RunTap
-
-_CLASSIC = frozenset({"text", "reasoning", "tool_call"})
 
 
 class Answer:
@@ -32,12 +35,9 @@ class Answer:
 
     def __init__(self, message_id: str) -> None:
         self.id = message_id
-        self._minted = 0
         self._blocks: dict[int, dict[str, Any]] = {}
-        self._calls: list[dict[str, Any]] = []
-        self._invalid: list[dict[str, Any]] = []
         self._refusal: str | None = None
-        self._assembler = MessageAssembler(self, self._mint)
+        self._assembler = MessageAssembler(self, minter(message_id))
         self.text = self._assembler.text
         self.feed = self._assembler.feed
 
@@ -53,7 +53,8 @@ class Answer:
         if usage is not None and counts is not None:
             totals = ("input_tokens", "output_tokens", "total_tokens")
             usage = {**usage, **{name: getattr(counts, name) for name in totals}}
-        blocks = [self._blocks[index] for index in sorted(self._blocks)]
+        # What events hold must not change with what the caller does to the message.
+        blocks = copy.deepcopy([self._blocks[index] for index in sorted(self._blocks)])
         kwargs: dict[str, Any] = {} if self._refusal is None else {"refusal": self._refusal}
         content: Any = blocks
         if all(_is_classic(block) for block in blocks):
@@ -67,16 +68,10 @@ class Answer:
             content=content,
             additional_kwargs=kwargs,
             response_metadata=metadata,
-            usage_metadata=usage,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            usage_metadata=cast("UsageMetadata | None", usage),
             id=self.id,
-            tool_calls=self._calls,
-            invalid_tool_calls=self._invalid,
-        )
-
-    def calls_only(self) -> AIMessage:
-        """What the normaliser has not seen of it: the ids that were made up for calls."""
-        return AIMessage(
-            content="", id=self.id, tool_calls=self._calls, invalid_tool_calls=self._invalid
+            tool_calls=[_alone(b) for b in blocks if b["type"] == "tool_call"],
+            invalid_tool_calls=[_alone(b) for b in blocks if b["type"] == "invalid_tool_call"],
         )
 
     # ---- what the assembler says -------------------------------------------------------------
@@ -93,9 +88,9 @@ class Answer:
         elif cls is ev.ToolCallFinished:
             self._call(index, fields, extras)
         elif cls is ev.ContentAdded:
-            block = self._blocks[index] = fields["block"]
-            value = block.get("value")
-            if isinstance(value, dict) and isinstance(refusal := value.get("refusal"), str):  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            self._blocks[index] = fields["block"]
+            refusal = as_dict(fields["block"].get("value")).get("refusal")
+            if isinstance(refusal, str):
                 self._refusal = (self._refusal or "") + refusal
 
     def delta(self, block: Block, text: str) -> None:
@@ -105,31 +100,28 @@ class Answer:
         call = {"id": fields["tool_call_id"], "name": fields["name"]}
         invalid = fields["invalid"]
         if invalid is None:
-            call["args"] = fields["args"]
-            self._calls.append({**call, "type": "tool_call"})
-            self._blocks[index] = {**call, "type": "tool_call", **extras}
-            return
-        call |= {"args": invalid.text, "error": invalid.error}
-        self._invalid.append({**call, "type": "invalid_tool_call"})
-        self._blocks[index] = {**call, "type": "invalid_tool_call", **extras}
+            call |= {"type": "tool_call", "args": fields["args"]}
+        else:
+            call |= {"type": "invalid_tool_call", "args": invalid.text, "error": invalid.error}
+        self._blocks[index] = {**call, **extras}
 
-    def _mint(self) -> str:
-        self._minted += 1
-        return f"call_{self.id}_{self._minted}"
+
+def _alone(call: dict[str, Any]) -> Any:
+    return {name: value for name, value in call.items() if name != "extras"}
 
 
 def _is_classic(block: dict[str, Any]) -> bool:
     if block["type"] in ("tool_call", "invalid_tool_call"):
         return True
-    return block["type"] in _CLASSIC and block.keys() <= {"type", "text", "reasoning"}
+    return block["type"] in ("text", "reasoning") and len(block) == 2
 
 
 class AnswerAdapter(Adapter):
     """Base of the adapters whose source is one answer: the root run is a model call."""
 
-    resource: str
+    resource: ClassVar[str]
     """What the run is called."""
-    provider: str
+    provider: ClassVar[str]
 
     def __init__(self, tap: RunTap, lanes: Lanes) -> None:
         super().__init__(tap, lanes)
@@ -160,19 +152,17 @@ class AnswerAdapter(Adapter):
         """The stream says that the answer failed."""
         if self._error is None:
             self._error = ModelFailed(message, code=code)
-            self.broke(self._error)
-
-    def broke(self, error: BaseException) -> None:
-        if self.answer is None:
-            self.begin(None, None)
-        self.tap.failed(self.root, error)
+            if self.answer is None:
+                self.begin(None, None)
+            self.tap.failed(self.root, self._error)
 
     def finish(
         self, answer: Answer, metadata: dict[str, Any], usage: dict[str, Any] | None
     ) -> AIMessage:
         """End the call; returns its message."""
         message = answer.message(metadata, usage)
-        self.tap.push(ModelEnd(now_ms(), self.root, answer.calls_only()))
+        # Empty, because there is nothing in it that was not said piece by piece.
+        self.tap.push(ModelEnd(now_ms(), self.root, AIMessage("", id=answer.id)))
         return message
 
     def refuse_failed(self) -> None:

@@ -29,6 +29,8 @@ from langchain_streamkit.sources.pieces import WholeBlock, chunk_pieces
 if TYPE_CHECKING:
     from langchain_streamkit.sources.adapters.answer import Answer
     from langchain_streamkit.sources.adapters.openai_shapes import Fields
+    from langchain_streamkit.sources.lane import Lanes
+    from langchain_streamkit.sources.tap import RunTap
 
 _TEXT_ONLY: Final = frozenset({"content", "role"})
 _KWARGS: Final = (
@@ -46,14 +48,18 @@ class ChatCompletions(AnswerAdapter):
     """Adapts chunks, and the ``chunk`` events of the helper, whose other events repeat them."""
 
     route = "OpenAI SDK chat completions"
-    resource: ClassVar[str] = "chat.completions"
-    provider = PROVIDER
+    resource: ClassVar = "chat.completions"
+    provider: ClassVar = PROVIDER
 
-    def opening(self, first: Any) -> Opening:
+    def __init__(self, tap: RunTap, lanes: Lanes) -> None:
+        super().__init__(tap, lanes)
         self._finished: str | None = None
         self._usage: dict[str, Any] | None = None
-        self._metadata: dict[str, Any] = {"model_provider": PROVIDER}
+        self._metadata = {"model_provider": PROVIDER}
         self._told_of_choices = False
+
+    def opening(self, first: Any) -> Opening:
+        del first
         return Opening(self.resource)
 
     def feed(self, item: Any) -> None:
@@ -106,7 +112,7 @@ class ChatCompletions(AnswerAdapter):
             self._metadata |= {
                 name: value for name in _METADATA if (value := word(chunk.get(name))) is not None
             }
-        metadata: dict[str, Any] = {"model_provider": PROVIDER}
+        metadata = {"model_provider": PROVIDER}
         if reason is not None:
             self._finished = reason
             metadata["finish_reason"] = reason
@@ -117,8 +123,8 @@ class ChatCompletions(AnswerAdapter):
         pieces = chunk_pieces(given)
         refusal = delta.get("refusal")
         if refusal:
-            value = {"type": "refusal", "refusal": plain(refusal)}
-            pieces += (WholeBlock("refusal", {"type": "non_standard", "value": value}),)
+            said = {"type": "refusal", "refusal": plain(refusal)}
+            pieces += (WholeBlock("refusal", {"type": "non_standard", "value": said}),)
         self.say(answer, pieces)
 
     def _other(self, found: Fields) -> None:
@@ -152,16 +158,14 @@ def _as_langchain(delta: Fields) -> dict[str, Any]:
     content: Any = delta.get("content") or ""
     images = listed(delta.get("images"))  # OpenRouter
     cited = [_flat(plain(one)) for one in listed(delta.get("annotations"))]
-    if images or cited or isinstance(content, list):
-        blocks = listed(plain(content)) if isinstance(content, list) else []
-        if cited or (content and not blocks):
-            blocks = [{"type": "text", "text": content, "annotations": cited}, *blocks]
-        content = [*blocks, *map(plain, images)]
+    if images or cited:
+        text = {"type": "text", "text": content if isinstance(content, str) else ""}
+        content = [*listed(content), {**text, "annotations": cited}, *map(_image, images)]
     kwargs = {name: plain(value) for name in _KWARGS if (value := delta.get(name))}
     if audio := plain(fields(delta.get("audio"))):
         kwargs["audio"] = audio
     return {
-        "content": content,
+        "content": plain(content),
         "tool_calls": (),
         "tool_call_chunks": [_call(fields(one)) for one in listed(delta.get("tool_calls"))],
         "additional_kwargs": kwargs,
@@ -178,9 +182,19 @@ def _call(call: Fields) -> dict[str, Any]:
     }
 
 
+def _image(image: object) -> Any:
+    """An image as LangChain's standard block."""
+    url = word(fields(fields(image).get("image_url")).get("url"))
+    if url is None:
+        return image
+    head, comma, data = url.partition(";base64,")
+    if comma and head.startswith("data:"):
+        return {"type": "image", "base64": data, "mime_type": head.removeprefix("data:")}
+    return {"type": "image", "url": url}
+
+
 def _flat(annotation: Any) -> Any:
     """A citation in the flat form that the Responses API gives it, and translators read."""
-    if not isinstance(annotation, dict):
-        return annotation
-    kind: str = annotation.get("type", "")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return {"type": kind, **fields(annotation.get(kind))} if kind in annotation else annotation  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownArgumentType]
+    found = fields(annotation)
+    kind = word(found.get("type")) or ""
+    return {"type": kind, **fields(found[kind])} if kind in found else annotation

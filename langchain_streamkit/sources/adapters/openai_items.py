@@ -17,6 +17,7 @@ from langchain_streamkit.sources.adapters.openai_shapes import (
     word,
 )
 from langchain_streamkit.sources.content import read_block
+from langchain_streamkit.sources.piece_types import as_dict
 from langchain_streamkit.sources.pieces import ReasoningPiece, TextPiece, ToolPiece, WholeBlock
 
 if TYPE_CHECKING:
@@ -71,10 +72,9 @@ class Items:
     def annotation(self, part: str, annotation: object) -> Iterator[Piece]:
         """A citation in the text of a part."""
         self._cited[part] = self._cited.get(part, 0) + 1
-        found = plain(annotation)
-        if isinstance(found, dict) and "index" in found:  # which LangChain keeps for itself
-            found = {**found, "file_index": found["index"]}  # pyright: ignore[reportUnknownVariableType]
-            del found["index"]
+        found = as_dict(plain(annotation))
+        if "index" in found:  # a name that LangChain keeps for itself
+            found["file_index"] = found.pop("index")
         yield from read_block({"type": "text", "annotations": [found]}, part, PROVIDER, chunk=True)
 
     def refusal(self, part: str, text: object) -> Iterator[Piece]:

@@ -53,8 +53,8 @@ class Responses(AnswerAdapter):
     """Adapts the events of one response."""
 
     route = "OpenAI SDK responses"
-    resource: ClassVar[str] = "responses"
-    provider = PROVIDER
+    resource: ClassVar = "responses"
+    provider: ClassVar = PROVIDER
 
     def __init__(self, tap: RunTap, lanes: Lanes) -> None:
         super().__init__(tap, lanes)
@@ -139,7 +139,7 @@ class Responses(AnswerAdapter):
         if not found:
             return
         last = found[-1]
-        self._open_text = str(last.key) if isinstance(last, TextPiece) else None
+        self._open_text = str(last.key) if isinstance(last, TextPiece) and last.text else None
         self.say(answer, found)
 
     def _text_done(self, event: Fields) -> Iterator[Piece]:

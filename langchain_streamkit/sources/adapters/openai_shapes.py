@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from langchain_streamkit.sources.content import as_word
+from langchain_streamkit.values import to_plain
 
 Fields = Mapping[str, Any]
 
@@ -45,14 +46,14 @@ def plain(value: object) -> Any:
     return {str(name): plain(one) for name, one in found.items() if one is not None}
 
 
-def listed(value: object) -> list[Any]:
+def listed(value: object) -> list[object]:
     """``value`` if it is a list, else an empty one."""
-    return cast("list[Any]", value) if isinstance(value, list) else []
+    return [*cast("list[object]", value)] if isinstance(value, list) else []
 
 
 def word(value: object) -> str | None:
-    """An id or a name, None for an empty one or none at all."""
-    return as_word(value) if isinstance(value, str | int) else None
+    """An id or a name, valid Unicode; None for an empty one or none at all."""
+    return as_word(to_plain(value)) if isinstance(value, str | int) else None
 
 
 def chat_chunk(item: object) -> Fields | None:
