@@ -45,3 +45,14 @@ class ProducerLost(StreamError):
 
 class SourceFailed(StreamError):
     """An adapted stream says in words that its run failed; the exception itself is elsewhere."""
+
+
+class ModelFailed(SourceFailed):
+    """An adapted stream of a model says that its answer failed.
+
+    ``code`` is the provider's own word for it, such as ``rate_limit_exceeded``, where it has one.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code

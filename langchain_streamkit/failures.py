@@ -72,8 +72,10 @@ _BY_CLASS: Mapping[str, Failure] = {
     "PermissionDeniedError": Failure("auth"),
     "Unauthenticated": Failure("auth"),
     "APIConnectionError": _UNREACHABLE,
+    "APIError": Failure("model_error"),
     "ModelAPIError": _UNREACHABLE,
     "ModelConnectionError": _UNREACHABLE,
+    "ModelFailed": Failure("model_error"),
     "ModelTimeoutError": _UNREACHABLE,
     "EmptyChannelError": Failure("graph_error"),
     "EmptyInputError": Failure("invalid_input"),
@@ -92,10 +94,13 @@ _CONNECTION = {"ConnectionError", "TimeoutError", "TransportError"}
 # Classes whose HTTP status is a model provider's, wherever they were raised.
 _PROVIDER = {"APIError", "APIStatusError", "ModelError"}
 _BY_PROVIDER_CODE: Mapping[object, Failure] = {
+    "bio_policy": _CONTENT,
     "context_length_exceeded": _CONTEXT,
     "content_filter": _CONTENT,
     "content_policy_violation": _CONTENT,
+    "image_content_policy_violation": _CONTENT,
     "insufficient_quota": Failure("rate_limited"),
+    "misalignment_policy_violation": _CONTENT,
     "rate_limit_exceeded": _RATE_LIMITED,
     "rate_limit_error": _RATE_LIMITED,
     "overloaded_error": _UNREACHABLE,

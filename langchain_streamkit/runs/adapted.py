@@ -6,18 +6,18 @@ diagnostic, never the run; a stream that nobody knows is refused at its first it
 
 from __future__ import annotations
 
-import inspect
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.failures import LOGGER
+from langchain_streamkit.runs.opening import opened, opened_sync
 from langchain_streamkit.sources.adapters import recognise
 from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.callbacks import StopRun
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import Callable, Generator
     from uuid import UUID
 
     from langchain_streamkit.runs.core import RunCore
@@ -99,7 +99,7 @@ async def read_source(core: RunCore, plan: SourcePlan) -> object:
     reading = Reading(core, plan)
     feed: Callable[[Any], None] | None = None
     with reading.watched():
-        async with _opened(plan.source) as (items, reading.live):
+        async with opened(plan.source) as (items, reading.live):
             async for item in items:
                 if feed is None:
                     feed = reading.begin(item)
@@ -114,8 +114,7 @@ def read_source_sync(core: RunCore, plan: SourcePlan) -> object:
     """Read a plain source to its end; raises what it raises, StopRun once a stop was asked."""
     reading = Reading(core, plan)
     feed: Callable[[Any], None] | None = None
-    with reading.watched(), _opened_sync(plan.source) as (items, reading.live):
-        core.stop_work = _closer(items)
+    with reading.watched(), opened_sync(plan.source, core) as (items, reading.live):
         for item in items:
             if core.stopping:
                 raise StopRun
@@ -126,57 +125,3 @@ def read_source_sync(core: RunCore, plan: SourcePlan) -> object:
             except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
                 reading.failed(exc)
     return reading.end()
-
-
-@asynccontextmanager
-async def _opened(source: Any) -> AsyncGenerator[tuple[AsyncIterator[Any], bool], None]:
-    """The iterator of a source, which may have to be awaited or entered, and whether it is live;
-    closed in the end.
-    """
-    if not hasattr(source, "__aiter__") and inspect.isawaitable(source):
-        source = await source
-    if not hasattr(source, "__aiter__"):
-        async with source as entered, _opened(entered) as opened:
-            yield opened
-        return
-    items = cast("AsyncIterator[Any]", aiter(source))
-    try:
-        yield items, _is_live(source)
-    finally:
-        for one in (items, source):
-            for name in ("aclose", "close", "abort"):
-                close = getattr(one, name, None)
-                if close is not None:
-                    answer = close()
-                    if inspect.isawaitable(answer):
-                        await answer
-                    break
-
-
-@contextmanager
-def _opened_sync(source: Any) -> Generator[tuple[Iterator[Any], bool], None, None]:
-    if not hasattr(source, "__iter__"):
-        with source as entered, _opened_sync(entered) as opened:
-            yield opened
-        return
-    items = iter(source)
-    try:
-        yield items, _is_live(source)
-    finally:
-        for one in (items, source):
-            close = getattr(one, "close", None) or getattr(one, "abort", None)
-            if close is not None:
-                close()
-
-
-def _is_live(source: object) -> bool:
-    """Whether ``source`` is LangGraph's or LangChain's own stream, which raises what its run does;
-    a recording just ends.
-    """
-    return type(source).__module__.startswith(("langgraph.stream.", "langchain_core."))
-
-
-def _closer(items: Iterator[Any]) -> Callable[[], None] | None:
-    """What makes a blocked read end, from another thread: generators cannot be closed so."""
-    close = getattr(items, "close", None)
-    return None if inspect.isgenerator(items) else close

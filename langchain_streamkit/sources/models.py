@@ -169,7 +169,7 @@ class ModelRuns:
         if unique in self._emitted:  # a node returned it before a source told of its call
             unique = f"{node.id}/{len(self._emitted)}"
         writer = self._writer(unique, node.step_id, node.path)
-        call.message = Message(MessageAssembler(writer, _minter(unique)), writer)
+        call.message = Message(MessageAssembler(writer, minter(unique)), writer)
         writer.event(
             MessageStarted,
             role="assistant",
@@ -286,7 +286,7 @@ class ModelRuns:
             audience=audience,
             metadata=node.shown_metadata,
         )
-        ending = whole_message(writer, message, _minter(message_id))
+        ending = whole_message(writer, message, minter(message_id))
         writer.event(
             MessageFinished,
             finish_reason=ending.finish_reason,
@@ -311,7 +311,8 @@ class ModelRuns:
         )
 
 
-def _minter(message_id: str) -> Callable[[], str]:
+def minter(message_id: str) -> Callable[[], str]:
+    """What makes up the ids of a message's tool calls: the same ones, in order, for the same id."""
     count = 0
 
     def mint() -> str:

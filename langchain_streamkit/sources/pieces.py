@@ -52,6 +52,7 @@ __all__ = [
     "ToolPiece",
     "UsagePiece",
     "WholeBlock",
+    "chunk_pieces",
     "extract",
     "whole_pieces",
 ]
@@ -86,6 +87,14 @@ def extract(message: BaseMessage) -> str | tuple[Piece, ...]:
                     return (piece,)
     except KeyError:
         pass  # not a chunk of an AI message
+    return _pieces(fields, chunk=True)
+
+
+def chunk_pieces(fields: Mapping[str, Any]) -> tuple[Piece, ...]:
+    """Return the pieces of a chunk given as the fields an ``AIMessageChunk`` would have.
+
+    Never raises.
+    """
     return _pieces(fields, chunk=True)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from langchain_streamkit.testing.assertions import assert_legal
     from langchain_streamkit.testing.faults import (
+        CutShort,
         DroppedConnection,
         Malformed,
         ProviderError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.testing.waiting import Gate, WaitTimeout
 
 __all__ = [
+    "CutShort",
     "DroppedConnection",
     "Gate",
     "Malformed",
@@ -66,6 +68,7 @@ __all__ = [
 _HOMES = {
     "assertions": ["assert_legal"],
     "faults": [
+        "CutShort",
         "DroppedConnection",
         "Malformed",
         "ProviderError",

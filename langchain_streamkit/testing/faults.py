@@ -59,6 +59,16 @@ class DroppedConnection(ConnectionError):
         super().__init__(message)
 
 
+class CutShort(DroppedConnection):
+    """The response ends in mid-answer as if that were all: a proxy whose upstream is gone.
+
+    No client sees an error of HTTP; only the end of the answer is missing.
+    """
+
+    def __init__(self, message: str = "the scripted provider cut the answer short") -> None:
+        super().__init__(message)
+
+
 @dataclass(frozen=True)
 class Malformed:
     """A ``data:`` line that is not JSON; the script goes on after it.

@@ -51,8 +51,8 @@ def scripted_provider(
     body that answers them all; functions may stand among the turns too; ``cycle`` starts the list
     again. See ``langchain_streamkit.testing.turns`` for what a turn is. An exception before the
     first chunk is an HTTP error, later an error object in the stream; ``ProviderError`` says which,
-    ``DroppedConnection`` cuts the line. Delays and gates before the first chunk hold the response's
-    headers back, too.
+    ``DroppedConnection`` cuts the line, ``CutShort`` ends the answer as if it were whole. Delays
+    and gates before the first chunk hold the response's headers back, too.
 
     Usage is reported as the real API does (in a chat stream only if asked for by
     ``stream_options``), made up where a turn has none; ``usage=False`` never reports any.

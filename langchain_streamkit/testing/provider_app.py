@@ -14,7 +14,12 @@ import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from langchain_streamkit.testing.faults import DroppedConnection, Malformed, ProviderError
+from langchain_streamkit.testing.faults import (
+    CutShort,
+    DroppedConnection,
+    Malformed,
+    ProviderError,
+)
 from langchain_streamkit.testing.provider_answer import Answer, Encoder, mint
 from langchain_streamkit.testing.provider_chat import ChatEncoder
 from langchain_streamkit.testing.provider_request import ProviderRequest
@@ -114,6 +119,8 @@ class ProviderApp:
             failure = await _play(request, answer, encoder, reply)
             if isinstance(failure, DroppedConnection):
                 await reply.tear()
+                if isinstance(failure, CutShort):
+                    await reply.frames(b"", last=True)
                 return
             await _end(request, encoder, reply, failure)
         request.completed.set()

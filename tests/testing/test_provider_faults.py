@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import openai
 import pytest
 
 from langchain_streamkit.testing import (
+    CutShort,
     DroppedConnection,
     Malformed,
     ProviderError,
@@ -18,6 +19,9 @@ from langchain_streamkit.testing import (
     scripted_provider,
     server_error,
 )
+
+if TYPE_CHECKING:
+    from tests.testing.conftest import Sdk
 
 APIS = [False, True]
 
@@ -126,6 +130,21 @@ def test_dropped_connection_without_streaming_is_a_connection_error(chat: Any) -
     dropped = pytest.raises(openai.APIConnectionError)
     with scripted_provider([Turn("a", error=DroppedConnection())]) as provider, dropped:
         chat(provider).invoke("hi")
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_an_answer_cut_short_ends_without_an_error_of_http(sdk: Sdk, after: int) -> None:
+    turn = Turn("a b c", fail_after=after, error=CutShort())
+    with scripted_provider([turn], cycle=True) as provider:
+        client = sdk(provider)
+        message: Any = {"role": "user", "content": "hi"}
+        chunks = list(client.chat.completions.create(model="m", messages=[message], stream=True))
+        events = list(client.responses.create(model="m", input="hi", stream=True))
+        assert not any(request.completed.is_set() for request in provider.requests)
+    got = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert got == "a b c"[: max(0, 2 * after - 1)]
+    assert not any(chunk.choices[0].finish_reason for chunk in chunks)
+    assert not any(event.type == "response.completed" for event in events)
 
 
 def test_dropped_connection_says_nothing_in_the_log(

@@ -11,6 +11,9 @@ from langchain_streamkit.sources.adapters.events_v2 import EventsV2
 from langchain_streamkit.sources.adapters.events_v3 import EventsV3, is_protocol_event
 from langchain_streamkit.sources.adapters.graph_forms import shown, splitter
 from langchain_streamkit.sources.adapters.graph_items import GraphItems
+from langchain_streamkit.sources.adapters.openai_chat import ChatCompletions
+from langchain_streamkit.sources.adapters.openai_responses import Responses
+from langchain_streamkit.sources.adapters.openai_shapes import chat_chunk, is_response_event
 
 if TYPE_CHECKING:
     from langchain_streamkit.sources.adapters.base import Adapter
@@ -29,6 +32,10 @@ def recognise(first: Any, tap: RunTap, lanes: Lanes, *, mode: str | None = None)
         return EventsV3(tap, lanes)
     if is_message_event(first):
         return ChatModelV3(tap, lanes)
+    if mode is None and chat_chunk(first) is not None:
+        return ChatCompletions(tap, lanes)
+    if mode is None and is_response_event(first):
+        return Responses(tap, lanes)
     split = splitter(first, mode)
     if split is not None:
         return GraphItems(tap, lanes, split)
