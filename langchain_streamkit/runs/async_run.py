@@ -17,6 +17,12 @@ from langchain_streamkit.runs.driver import AsyncDriver
 from langchain_streamkit.runs.handle import RunHandle
 from langchain_streamkit.runs.options import checked_on_end
 from langchain_streamkit.runs.readers import Batches, Direct, Encoded, Events
+from langchain_streamkit.runs.views.of_run import (
+    AsyncMessages,
+    AsyncText,
+    AsyncToolCalls,
+    AsyncValues,
+)
 from langchain_streamkit.sinks.base import as_sinks
 
 if TYPE_CHECKING:
@@ -63,7 +69,9 @@ class AsyncRun(RunHandle, Generic[Output]):
         reader's own task, which saves a hop per token.
         """
         direct = self._driver.open(encode)
-        return Encoded(self._driver, encode) if direct is None else Direct(self._driver, direct)
+        if direct is None:
+            return Encoded(self._driver, encode)
+        return Direct(self._driver, direct, encode)
 
     async def started(self) -> None:
         """Return when the first event after run.started is there.
@@ -104,6 +112,31 @@ class AsyncRun(RunHandle, Generic[Output]):
             display.update(events, self._core.snapshot)
         display.close(self._core.snapshot)
         return self.snapshot
+
+    # ---- views -------------------------------------------------------------------------------
+
+    @property
+    def text(self) -> AsyncText:
+        """What is said to the user, as it is said; with filters: ``run.text(node="writer")``."""
+        return AsyncText(self._driver)
+
+    @property
+    def messages(self) -> AsyncMessages:
+        """A handle for each message to the user, when it begins."""
+        return AsyncMessages(self._driver)
+
+    @property
+    def tool_calls(self) -> AsyncToolCalls:
+        """A handle for each tool call, once its arguments are whole."""
+        return AsyncToolCalls(self._driver)
+
+    @property
+    def values(self) -> AsyncValues:
+        """Each state of the graph; asked for before the start, it switches their capture on.
+
+        Raises StreamUsageError once the run has started without ``capture={"state"}``.
+        """
+        return AsyncValues(self._driver)
 
     # ---- stopping ----------------------------------------------------------------------------
 

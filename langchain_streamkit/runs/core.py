@@ -84,6 +84,8 @@ class RunCore:
         self.lanes = self.sequencer.lanes
         self.refusal: AdaptError | None = None
         """Why there is no run: what was to be read is no stream we know."""
+        self.called = False
+        """The call is made, so what is captured of it is settled."""
         self._begun = False
         self._own_failure: BaseException | None = None
         self._root_ended = False

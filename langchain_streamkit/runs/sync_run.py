@@ -16,6 +16,12 @@ from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import RunCore
 from langchain_streamkit.runs.handle import RunHandle
 from langchain_streamkit.runs.options import checked_on_end
+from langchain_streamkit.runs.views.of_run import (
+    Messages,
+    Text,
+    ToolCalls,
+    Values,
+)
 from langchain_streamkit.runs.worker import Worker
 from langchain_streamkit.sinks.base import as_sinks
 
@@ -94,6 +100,31 @@ class Run(RunHandle, Generic[Output]):
             display.update(events, self._core.snapshot)
         display.close(self._core.snapshot)
         return self.snapshot
+
+    # ---- views -------------------------------------------------------------------------------
+
+    @property
+    def text(self) -> Text:
+        """What is said to the user, as it is said; with filters: ``run.text(node="writer")``."""
+        return Text(self._worker)
+
+    @property
+    def messages(self) -> Messages:
+        """A handle for each message to the user, when it begins."""
+        return Messages(self._worker)
+
+    @property
+    def tool_calls(self) -> ToolCalls:
+        """A handle for each tool call, once its arguments are whole."""
+        return ToolCalls(self._worker)
+
+    @property
+    def values(self) -> Values:
+        """Each state of the graph; asked for before the start, it switches their capture on.
+
+        Raises StreamUsageError once the run has started without ``capture={"state"}``.
+        """
+        return Values(self._worker)
 
     # ---- stopping ----------------------------------------------------------------------------
 
