@@ -22,7 +22,9 @@ from langchain_streamkit.runs.views.of_run import (
     AsyncText,
     AsyncToolCalls,
     AsyncValues,
+    partials,
 )
+from langchain_streamkit.runs.views.view import AsyncView
 from langchain_streamkit.sinks.base import as_sinks
 
 if TYPE_CHECKING:
@@ -33,10 +35,12 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.runs.views.selection import Listeners, Path
     from langchain_streamkit.sinks.base import Sink, SinkLike
     from langchain_streamkit.snapshot import RunSnapshot
 
 Output = TypeVar("Output")
+Model = TypeVar("Model")
 
 
 class AsyncRun(RunHandle, Generic[Output]):
@@ -137,6 +141,26 @@ class AsyncRun(RunHandle, Generic[Output]):
         Raises StreamUsageError once the run has started without ``capture={"state"}``.
         """
         return AsyncValues(self._driver)
+
+    def partial(
+        self,
+        model: type[Model],
+        *,
+        node: str | None = None,
+        path: Path | None = None,
+        audience: Listeners = "user",
+    ) -> AsyncView[Model]:
+        """The object of ``model`` that the run writes as JSON, growing; the last is the final one.
+
+        ``model`` is a Pydantic class, a TypedDict or a dataclass: that of
+        ``with_structured_output`` (JSON or function calling) or of ``response_format=``. Each
+        object is an instance of it, of what is there and valid; fields that are missing are their
+        default or None, keys that are missing are absent. An attempt that failed starts over. The
+        final one is the one that the run returns, where it returns one.
+
+        Raises InvalidOutput, at the end, when the run gave no valid one.
+        """
+        return AsyncView(self._driver, partials(self._core, model, node, path, audience))
 
     # ---- stopping ----------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from langchain_streamkit.runs.inside import (
     is_work_of,
     waits_for_itself,
 )
+from langchain_streamkit.runs.keeping import keep
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -112,6 +113,8 @@ class AsyncDriver:
             return
         self._tail_begun = True
         try:
+            if (partial := self.core.to_keep()) is not None:
+                await self._shielded(keep(partial))
             try:
                 await self.core.outlets.drained()
             finally:  # the loop may be shutting down

@@ -21,7 +21,9 @@ from langchain_streamkit.runs.views.of_run import (
     Text,
     ToolCalls,
     Values,
+    partials,
 )
+from langchain_streamkit.runs.views.view import View
 from langchain_streamkit.runs.worker import Worker
 from langchain_streamkit.sinks.base import as_sinks
 
@@ -33,10 +35,12 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.runs.views.selection import Listeners, Path
     from langchain_streamkit.sinks.base import Sink, SinkLike
     from langchain_streamkit.snapshot import RunSnapshot
 
 Output = TypeVar("Output")
+Model = TypeVar("Model")
 
 
 class Run(RunHandle, Generic[Output]):
@@ -125,6 +129,17 @@ class Run(RunHandle, Generic[Output]):
         Raises StreamUsageError once the run has started without ``capture={"state"}``.
         """
         return Values(self._worker)
+
+    def partial(
+        self,
+        model: type[Model],
+        *,
+        node: str | None = None,
+        path: Path | None = None,
+        audience: Listeners = "user",
+    ) -> View[Model]:
+        """The object of ``model`` that the run writes, growing; see ``AsyncRun.partial``."""
+        return View(self._worker, partials(self._core, model, node, path, audience))
 
     # ---- stopping ----------------------------------------------------------------------------
 

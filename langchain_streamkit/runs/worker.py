@@ -17,6 +17,7 @@ from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import STOP_GRACE_S
 from langchain_streamkit.runs.drive import drive_sync
 from langchain_streamkit.runs.inside import begin_work, is_work_of, waits_for_itself
+from langchain_streamkit.runs.keeping import keep_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +78,8 @@ class Worker:
         with self._finishing:
             if not self._finished:
                 self._finished = True
+                if (partial := self.core.to_keep()) is not None:
+                    keep_sync(partial)
                 answer = self.core.call_on_end()
                 if answer is not None:
                     _close(answer)

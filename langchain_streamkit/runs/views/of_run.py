@@ -166,6 +166,17 @@ class Values(View[Any]):
         return View(self._worker, _values(path, node))
 
 
+def partials(
+    core: RunCore, model: Any, node: str | None, path: Path | None, audience: Listeners
+) -> Callable[[], Feed[Any]]:
+    """The feeds of ``run.partial``. Raises StreamUsageError for what is no model."""
+    from langchain_streamkit.runs.views.partial_feed import PartialFeed
+    from langchain_streamkit.runs.views.partial_schema import Schema
+
+    schema, chosen = Schema(model), selection(node, path, audience)
+    return lambda: PartialFeed(schema, chosen, core)
+
+
 _FOR_USER = (None, None, "user")
 
 
