@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.api import astream as astream
     from langchain_streamkit.api import stream as stream
     from langchain_streamkit.errors import AdaptError as AdaptError
+    from langchain_streamkit.errors import InvalidOutput as InvalidOutput
     from langchain_streamkit.errors import ReaderOverflow as ReaderOverflow
     from langchain_streamkit.errors import RunCancelled as RunCancelled
     from langchain_streamkit.errors import SinkError as SinkError
@@ -45,6 +46,7 @@ _HOMES = {
     "astream": "api",
     "stream": "api",
     "AdaptError": "errors",
+    "InvalidOutput": "errors",
     "ReaderOverflow": "errors",
     "RunCancelled": "errors",
     "SinkError": "errors",
@@ -77,6 +79,7 @@ __all__ = [
     "CallbackSink",
     "ConsoleSink",
     "Event",
+    "InvalidOutput",
     "JSONLSink",
     "QueueSink",
     "ReaderOverflow",

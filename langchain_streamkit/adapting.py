@@ -130,7 +130,7 @@ def adapt(
         max_unread,
         expose_errors,
     )
-    known = [name for name in Options._fields if name != "streaming"]
+    known = [name for name in Options._fields if name not in ("streaming", "on_cancel")]
     refuse_unknown("adapt", unknown, ("mode", "user", "sinks", "on_end", *known))
     if mode is not None and mode not in _MODES:
         raise StreamUsageError(f"mode={mode!r} is no stream mode; write one of {', '.join(_MODES)}")

@@ -43,12 +43,14 @@ def astream(
     on_sink_error: str = "continue",
     max_unread: int = 10_000,
     expose_errors: bool = False,
+    on_cancel: str = "drop",
     **unknown: Any,
 ) -> AsyncRun[Any]:
     """Run ``runnable`` as ``ainvoke`` does and give its events while it runs.
 
     The run is lazy: it starts when it is first read (``async for``, ``async with``,
-    ``await run.started()``, ``await run.result()``).
+    ``await run.started()``, ``await run.result()``, any of its views: ``run.text``,
+    ``run.messages``, ``run.tool_calls``, ``run.values``, ``run.partial(Model)``).
 
     Args:
         runnable: any Runnable: model, chain, retriever, tool, agent, compiled graph.
@@ -71,6 +73,9 @@ def astream(
         max_unread: events that cannot merge and may wait for the reader; beyond it the run fails.
         expose_errors: let ``error.message`` be the exception's own text, in events that may go to
             clients: for development, and it warns.
+        on_cancel: ``"keep_partial"`` writes what a cancelled graph run was saying to the user to
+            its checkpoint, marked by ``additional_kwargs["partial"]``; needs a checkpointer and a
+            thread. ``"drop"`` leaves the thread as its last checkpoint has it.
         unknown: nothing; other names are refused with the nearest one.
 
     Raises:
@@ -87,6 +92,7 @@ def astream(
         on_sink_error,
         max_unread,
         expose_errors,
+        on_cancel,
     )
     refuse_unknown("astream", unknown, (*_RUN_OPTIONS, *Options._fields))
     plan = _plan(runnable, input, config, thread_id, user, context, call, options)
@@ -114,6 +120,7 @@ def stream(
     on_sink_error: str = "continue",
     max_unread: int = 10_000,
     expose_errors: bool = False,
+    on_cancel: str = "drop",
     **unknown: Any,
 ) -> Run[Any]:
     """Run ``runnable`` as ``invoke`` does and give its events while it runs; see ``astream``.
@@ -131,6 +138,7 @@ def stream(
         on_sink_error,
         max_unread,
         expose_errors,
+        on_cancel,
     )
     refuse_unknown("stream", unknown, (*_RUN_OPTIONS, *Options._fields))
     plan = _plan(runnable, input, config, thread_id, user, context, call, options)

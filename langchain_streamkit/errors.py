@@ -39,6 +39,17 @@ class ReaderOverflow(StreamError):
     """The reader left more events unread than ``max_unread`` allows."""
 
 
+class InvalidOutput(StreamError):
+    """The run ended without the object that ``run.partial(Model)`` was to give.
+
+    ``text`` is the JSON, or the answer, that is none; the cause says why.
+    """
+
+    def __init__(self, message: str, *, text: str) -> None:
+        super().__init__(message)
+        self.text = text
+
+
 class ProducerLost(StreamError):
     """Whoever made the run is gone before its end: what was being read broke off."""
 

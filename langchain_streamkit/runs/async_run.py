@@ -17,6 +17,14 @@ from langchain_streamkit.runs.driver import AsyncDriver
 from langchain_streamkit.runs.handle import RunHandle
 from langchain_streamkit.runs.options import checked_on_end
 from langchain_streamkit.runs.readers import Batches, Direct, Encoded, Events
+from langchain_streamkit.runs.views.of_run import (
+    AsyncMessages,
+    AsyncText,
+    AsyncToolCalls,
+    AsyncValues,
+    partials,
+)
+from langchain_streamkit.runs.views.view import AsyncView
 from langchain_streamkit.sinks.base import as_sinks
 
 if TYPE_CHECKING:
@@ -27,11 +35,13 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.runs.views.selection import Listeners, Path
     from langchain_streamkit.sinks.base import Sink, SinkLike
     from langchain_streamkit.snapshot import RunSnapshot
     from langchain_streamkit.wire.source import Frames
 
 Output = TypeVar("Output")
+Model = TypeVar("Model")
 
 
 class AsyncRun(RunHandle, Generic[Output]):
@@ -64,7 +74,9 @@ class AsyncRun(RunHandle, Generic[Output]):
         reader's own task, which saves a hop per token.
         """
         direct = self._driver.open(frames)
-        return Encoded(self._driver, frames) if direct is None else Direct(self._driver, direct)
+        if direct is None:
+            return Encoded(self._driver, frames)
+        return Direct(self._driver, direct, frames)
 
     async def started(self) -> None:
         """Return when the first event after run.started is there.
@@ -105,6 +117,51 @@ class AsyncRun(RunHandle, Generic[Output]):
             display.update(events, self._core.snapshot)
         display.close(self._core.snapshot)
         return self.snapshot
+
+    # ---- views -------------------------------------------------------------------------------
+
+    @property
+    def text(self) -> AsyncText:
+        """What is said to the user, as it is said; with filters: ``run.text(node="writer")``."""
+        return AsyncText(self._driver)
+
+    @property
+    def messages(self) -> AsyncMessages:
+        """A handle for each message to the user, when it begins."""
+        return AsyncMessages(self._driver)
+
+    @property
+    def tool_calls(self) -> AsyncToolCalls:
+        """A handle for each tool call, once its arguments are whole."""
+        return AsyncToolCalls(self._driver)
+
+    @property
+    def values(self) -> AsyncValues:
+        """Each state of the graph; asked for before the start, it switches their capture on.
+
+        Raises StreamUsageError once the run has started without ``capture={"state"}``.
+        """
+        return AsyncValues(self._driver)
+
+    def partial(
+        self,
+        model: type[Model],
+        *,
+        node: str | None = None,
+        path: Path | None = None,
+        audience: Listeners = "user",
+    ) -> AsyncView[Model]:
+        """The object of ``model`` that the run writes as JSON, growing; the last is the final one.
+
+        ``model`` is a Pydantic class, a TypedDict or a dataclass: that of
+        ``with_structured_output`` (JSON or function calling) or of ``response_format=``. Each
+        object is an instance of it, of what is there and valid; fields that are missing are their
+        default or None, keys that are missing are absent. An attempt that failed starts over. The
+        final one is the one that the run returns, where it returns one.
+
+        Raises InvalidOutput, at the end, when the run gave no valid one.
+        """
+        return AsyncView(self._driver, partials(self._core, model, node, path, audience))
 
     # ---- stopping ----------------------------------------------------------------------------
 

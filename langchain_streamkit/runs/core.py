@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_streamkit import errors
 from langchain_streamkit.failures import LOGGER, log_failure
+from langchain_streamkit.runs.keeping import partial_of
 from langchain_streamkit.runs.leftovers import still_running
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.plan import unwrapped
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.errors import AdaptError
     from langchain_streamkit.events import CancelReason
     from langchain_streamkit.runs.adapted import SourcePlan
+    from langchain_streamkit.runs.keeping import Partial
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.signals import Token
@@ -85,6 +87,8 @@ class RunCore:
         self.lanes = self.sequencer.lanes
         self.refusal: AdaptError | None = None
         """Why there is no run: what was to be read is no stream we know."""
+        self.called = False
+        """The call is made, so what is captured of it is settled."""
         self._begun = False
         self._own_failure: BaseException | None = None
         self._root_ended = False
@@ -284,6 +288,12 @@ class RunCore:
     def _ended(self, first: bool) -> None:  # noqa: FBT001
         if first:
             self.outlets.close()
+
+    def to_keep(self) -> Partial | None:
+        """What a cancelled run was saying, if that is to be kept and there is something."""
+        if self.plan.options.on_cancel != "keep_partial" or self.snapshot.outcome != "cancelled":
+            return None
+        return partial_of(self.call, self.snapshot)
 
     def call_on_end(self) -> Any:
         """Call ``on_end``; what it returns may have to be awaited. Errors are logged, once."""

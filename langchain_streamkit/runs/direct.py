@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.drive import Answer, as_agen
+from langchain_streamkit.runs.inside import begin_work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -41,6 +42,9 @@ class DirectReader:
         self._reading: asyncio.Task[Any] | None = None
         self._interrupted = False
         self._closing: asyncio.Task[None] | None = None
+        self.shared = False
+        """Views read too, so the stream is driven whether this reader asks or not."""
+        self._pump: asyncio.Task[None] | None = None
         self._lane: tuple[TextLane, Framing] | None = None
         """The short way, while it is open, nothing else waits and nobody has asked to stop."""
         self._loop = asyncio.get_running_loop()
@@ -65,6 +69,7 @@ class DirectReader:
                     lane = self._lane
                 try:
                     chunk = await self._next()
+                    lane = self._lane  # a view may have been opened meanwhile
                     pieces = self._answer.note(chunk)
                     if lane is None or type(pieces) is not str:
                         self._say(chunk, pieces)
@@ -83,6 +88,31 @@ class DirectReader:
                     return frame
         finally:
             self._reading = None
+            if self.shared:
+                self._drive()
+
+    def share(self) -> None:
+        """A view was opened: from the next chunk on, a task of its own drives the stream."""
+        self._lane = None
+        self.shared = True
+        if self._reading is None:
+            self._drive()
+
+    def _drive(self) -> None:
+        if self._pump is None and self._closing is None and not self._core.ended:
+            self._pump = self._loop.create_task(self._read_out())
+
+    async def _read_out(self) -> None:
+        begin_work(self._core.run_id)
+        try:
+            while True:
+                self._answer.add(await self._next())
+        except StopAsyncIteration:
+            await self._finish()
+        except BaseException as exc:
+            await self._end(exc)
+            if isinstance(exc, KeyboardInterrupt | SystemExit):
+                raise
 
     async def _first(self) -> Any:
         """Make the call, and return the first chunk of its answer."""
@@ -125,7 +155,9 @@ class DirectReader:
     def stop(self) -> None:
         """Interrupt the reader's await, or close the stream while the reader is elsewhere."""
         self._lane = None
-        if self._reading is not None:
+        if self._pump is not None:
+            self._pump.cancel()
+        elif self._reading is not None:
             if self._reading is not asyncio.current_task():
                 self._interrupted = True
                 self._reading.cancel()

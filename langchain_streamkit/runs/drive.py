@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 async def drive(core: RunCore) -> Any:
     """Make the call in the running loop and return its result; raises what the call raises."""
+    core.called = True
     if core.plan.route == "source":
         return await read_source(core, core.plan)
     plan = core.plan
@@ -50,6 +51,7 @@ async def drive(core: RunCore) -> Any:
 
 def drive_sync(core: RunCore) -> Any:
     """The same in plain synchronous code."""
+    core.called = True
     if core.plan.route == "source":
         return read_source_sync(core, core.plan)
     plan = core.plan

@@ -15,13 +15,21 @@ from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import STOP_GRACE_S
 from langchain_streamkit.runs.direct import DirectReader
 from langchain_streamkit.runs.drive import drive
-from langchain_streamkit.runs.inside import called_by, create_task_of
+from langchain_streamkit.runs.inside import (
+    begin_work,
+    called_by,
+    create_task_of,
+    is_work_of,
+    waits_for_itself,
+)
+from langchain_streamkit.runs.keeping import keep
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from langchain_streamkit.events import CancelReason
     from langchain_streamkit.runs.core import RunCore
+    from langchain_streamkit.runs.views.feed import Feed
     from langchain_streamkit.wire.source import Frames
 
 
@@ -33,6 +41,8 @@ class AsyncDriver:
         self.started = False
         self.opened = False
         """A reader has been given out."""
+        self._left = False
+        """That reader was left before the end."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._task: asyncio.Task[None] | None = None
@@ -84,6 +94,7 @@ class AsyncDriver:
         result: Any = None
         error: BaseException | None = None
         self._calling = True  # a stop before this finds nothing to cancel, and is seen below
+        begin_work(self.core.run_id)
         try:
             if not self.core.stopping:
                 result = await drive(self.core)
@@ -102,6 +113,8 @@ class AsyncDriver:
             return
         self._tail_begun = True
         try:
+            if (partial := self.core.to_keep()) is not None:
+                await self._shielded(keep(partial))
             try:
                 await self.core.outlets.drained()
             finally:  # the loop may be shutting down
@@ -168,10 +181,11 @@ class AsyncDriver:
         if self.core.sequencer.discarded:
             raise StreamUsageError(
                 f"the events of run {self.core.run_id} were not kept, because result() was awaited"
-                " first and they were many; iterate first, then await result()"
+                " or a view was read first, and they were many; iterate first, then await result()"
             )
         self.start(frames)
         self.opened = True
+        self._sequencer.somebody_reads()
         self._watch(asyncio.current_task())
         return self._direct
 
@@ -267,17 +281,56 @@ class AsyncDriver:
         """
         handed_on = self._reading is not None and not self._reading.done()
         if not handed_on and (task.cancelled() or task.exception() is not None):
-            self.core.stop("user")
+            self.abandoned("user")
 
     def abandoned(self, reason: CancelReason) -> None:
-        """The reader was dropped before the end."""
-        if self.started:
+        """The reader was dropped before the end. Views that are open read on."""
+        self._left = True
+        if self._sequencer.viewed:
+            self._sequencer.no_reader()
+        elif self.started:
             self.core.stop(reason)
 
     def dropped(self) -> None:
         """The run itself was dropped: without a reader, nobody will ever learn its end."""
-        if self.started and not self.opened:
+        if self.started and not self.opened and not self._sequencer.viewed:
             self.core.stop("user")
+
+    # ---- views -------------------------------------------------------------------------------
+
+    def join(self, feed: Feed[Any]) -> None:
+        """Open a view, and start the run. Raises StreamUsageError in another loop."""
+        self.start()
+        if not self.opened:
+            self._sequencer.nobody_reads()
+        if self._direct is not None:
+            self._direct.share()
+        feed.from_within = self._within or called_by(self.core)
+        self._sequencer.subscribe(feed)
+
+    def leave(self, feed: Feed[Any]) -> None:
+        """A view was left early: if it was the last reader, the run is cancelled."""
+        left = self._sequencer.unsubscribe(feed) and not (feed.done or feed.from_within)
+        if left and not self._sequencer.viewed and (not self.opened or self._left):
+            self.core.stop("user")
+
+    def news(self) -> asyncio.Future[None]:
+        """What a view waits for when it has looked: there may be something new. To be asked for
+        before a last look. Raises StreamUsageError where that would be waiting for oneself.
+        """
+        if self._within and not called_by(self.core):
+            raise StreamUsageError(waits_for_itself(self.core.run_id))
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._sequencer.wake = self._wake
+        return waiter
+
+    @property
+    def _within(self) -> bool:
+        """Whether the run waits for the caller."""
+        if self._direct is not None and self._direct.read_here:
+            return True
+        return is_work_of(self.core.run_id) or self._sequencer.owned
 
 
 async def _awaited(answer: Awaitable[Any]) -> None:

@@ -18,7 +18,7 @@ from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import Note, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.snapshot import RunSnapshot
@@ -53,6 +53,8 @@ class EventMaker:
         self.transform: Transform | None = None
         """What every event passes through before anyone sees it."""
         self.keep = keep
+        self.watch: Callable[[Sequence[Event]], None] | None = None
+        """What sees all events, whatever ``keep`` leaves out."""
         self._normaliser = normaliser
         self._outbox = normaliser.outbox
         self._snapshot = snapshot
@@ -92,6 +94,8 @@ class EventMaker:
         if self.waiting:
             self.fold()
             events += self._numbered()
+        if self.watch is not None and events:
+            self.watch(events)
         if self.keep is not None:
             return [event for event in events if self.keep(event)]
         return events

@@ -49,6 +49,7 @@ class Options(NamedTuple):
     on_sink_error: str = "continue"
     max_unread: int = 10_000
     expose_errors: bool = False
+    on_cancel: str = "drop"
 
     def checked(self) -> Options:
         """Return the options, or raise StreamUsageError for a value that means nothing."""
@@ -64,6 +65,7 @@ class Options(NamedTuple):
         _one_of("capture", self.capture, CAPTURES)
         _one_of("steps", [self.steps], {"graph", "all"})
         _one_of("on_sink_error", [self.on_sink_error], {"continue", "raise"})
+        _one_of("on_cancel", [self.on_cancel], {"drop", "keep_partial"})
         room = cast("Any", self.max_unread)
         if isinstance(room, bool) or not isinstance(room, int):
             raise StreamUsageError(f"max_unread={room!r} is not a number of events")

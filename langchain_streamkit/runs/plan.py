@@ -19,6 +19,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.utils.uuid import uuid7
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.runs.keeping import check_kept
 from langchain_streamkit.runs.options import CONFIG_KEYS, OWN_OPTIONS, name_of
 from langchain_streamkit.sources.langgraph import langgraph_loaded
 
@@ -102,6 +103,8 @@ def plan_run(
     thread = made.get("configurable", {}).get("thread_id", cast("Any", made).get("thread_id"))
     if is_graph and check_graph:
         _check_graph_call(bare, input, made)
+    if options.on_cancel == "keep_partial":
+        check_kept(bare if is_graph else None, name_of(runnable), has_thread=thread is not None)
     return Plan(
         runnable=target,
         input=input,

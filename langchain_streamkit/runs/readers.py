@@ -30,9 +30,11 @@ class _Reader:
         self._stop = weakref.finalize(self, AsyncDriver.abandoned, driver, reason)
 
     async def aclose(self) -> None:
-        """Leave the run: it is cancelled if it has not ended."""
+        """Leave the run: it is cancelled if it has not ended, and no view reads on."""
         self._stop()
-        await self._driver.finished(reading=False)
+        core = self._driver.core
+        if core.stopping or core.ended:
+            await self._driver.finished(reading=False)
 
 
 class Batches(_Reader):
@@ -94,7 +96,10 @@ class Encoded(_Reader):
     def __aiter__(self) -> Encoded:
         return self
 
-    async def __anext__(self) -> bytes:
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._ready()
+
+    async def _ready(self) -> bytes:
         sequencer = self._sequencer
         try:
             while True:
@@ -112,21 +117,21 @@ class Encoded(_Reader):
             raise
 
 
-class Direct(_Reader):
-    """The same of a bare model, read in the reader's own task."""
+class Direct(Encoded):
+    """The same of a bare model, read in the reader's own task unless a view is open too."""
 
     __slots__ = ("_direct",)
 
-    def __init__(self, driver: AsyncDriver, direct: DirectReader) -> None:
-        super().__init__(driver, "disconnect")
+    def __init__(self, driver: AsyncDriver, direct: DirectReader, frames: Frames) -> None:
+        super().__init__(driver, frames)
         self._direct = direct
 
-    def __aiter__(self) -> Direct:
-        return self
-
     def __anext__(self) -> Awaitable[bytes]:
-        return self._direct.read(self)
+        return self._ready() if self._direct.shared else self._direct.read(self)
 
     async def aclose(self) -> None:
-        """Leave the run: it is cancelled if it has not ended."""
-        await self._direct.aclose()
+        """Leave the run: it is cancelled if it has not ended, and no view reads on."""
+        if self._direct.shared:
+            await super().aclose()
+        else:
+            await self._direct.aclose()

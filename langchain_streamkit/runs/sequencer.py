@@ -11,17 +11,19 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.maker import EventMaker
 from langchain_streamkit.sources.lane import Lanes
 from langchain_streamkit.sources.results import now_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.runs.maker import Keep, Queued, Transform
     from langchain_streamkit.runs.outlets import Outlets
+    from langchain_streamkit.runs.views.feed import Feed
     from langchain_streamkit.snapshot import RunSnapshot
     from langchain_streamkit.sources.lane import TextLane
     from langchain_streamkit.sources.normaliser import Normaliser
@@ -66,6 +68,9 @@ class Sequencer:
         """What shows further text of an open block in the snapshot."""
         self.discarded = False
         """Events were thrown away because nobody read."""
+        self.feeds: dict[int, Feed[Any]] = {}
+        """What the views that are open keep, by identity."""
+        self._snapshot = snapshot
         self._maker = EventMaker(normaliser, snapshot, self, keep, on_transform_error)
         self._signals = self._maker.signals
         self._outlets = outlets
@@ -174,7 +179,9 @@ class Sequencer:
         self._check_unread()
 
     def _check_unread(self) -> None:
-        if self._outbox.structural + self._ready_structural > self._max_unread:
+        # Whoever may come yet is not worth the memory of every delta.
+        ready = len(self._ready) if self._may_discard else self._ready_structural
+        if self._outbox.structural + ready > self._max_unread:
             self._too_many()
 
     def _too_many(self) -> None:
@@ -209,24 +216,26 @@ class Sequencer:
         ready = self._ready
         if not self.has_more:
             return []
-        if self._eager or ready:
+        if self._eager or ready or self.feeds:
             if self._maker.waiting:
                 self._work(seal=True)
             return self._drained()
         # Nobody but this reader wants the events: no detour over what lies ready.
         if not self._lock.acquire(blocking=False):
             return []  # whoever holds it is folding and will wake the reader
+        self._owner = threading.get_ident()
         try:
             # Another thread may have sealed in between.
             return self._drained() if ready else self._maker.made()
         finally:
+            self._owner = None
             self._lock.release()
 
     def encoded(self, frames: Frames) -> bytes:
         """What ``frames`` makes of all events that are ready now, if there are any; as ``take``."""
         if self._alone and self._lock.acquire(blocking=False):
             try:
-                if not self._ready:
+                if self._alone and not self._ready:  # a view may have come in between
                     return self._maker.encoded(frames)
             finally:
                 self._lock.release()
@@ -244,6 +253,53 @@ class Sequencer:
     def lane(self, run_id: UUID) -> TextLane | None:
         """The lane of a call, for a reader that is alone and makes the events itself; else None."""
         return self.lanes.find(run_id) if self._alone else None
+
+    # ---- views -------------------------------------------------------------------------------
+
+    def subscribe(self, feed: Feed[Any]) -> None:
+        """Give ``feed`` what the snapshot shows, then every event that comes after it."""
+        if self.owned:  # a sink or map() opens a view, in the middle of the making of events
+            self._join(feed)
+            return
+        with self._lock:
+            self._owner = threading.get_ident()
+            try:
+                if not self._maker.closed:
+                    self._seal()
+                self._join(feed)
+            finally:
+                self._owner = None
+        self._tell_reader()
+
+    def _join(self, feed: Feed[Any]) -> None:
+        feed.join(self._snapshot)
+        self.feeds[id(feed)] = feed
+        self._maker.watch = self._to_feeds
+        self._alone = False
+
+    def unsubscribe(self, feed: Feed[Any]) -> bool:
+        """Give ``feed`` nothing more; False if it got nothing any more. Takes no lock, since the
+        collector of garbage may call it anywhere.
+        """
+        return self.feeds.pop(id(feed), None) is not None
+
+    def _to_feeds(self, events: Sequence[Event]) -> None:
+        for feed in tuple(self.feeds.values()):
+            try:
+                feed.feed(events)
+            except Exception as exc:  # noqa: BLE001 -- neither the run nor other views fail by it
+                LOGGER.error("a view of run %s failed", self.normaliser.run_id, exc_info=exc)
+                feed.error = exc
+
+    @property
+    def viewed(self) -> bool:
+        """Whether a view is open for whose sake the run goes on."""
+        return any(not feed.from_within for feed in tuple(self.feeds.values()))
+
+    @property
+    def unsealed(self) -> bool:
+        """Whether something was pushed that is no event yet."""
+        return self._maker.waiting
 
     @property
     def has_more(self) -> bool:
@@ -278,8 +334,12 @@ class Sequencer:
         """No reader yet: rather than stop the run, throw events away when they grow too many."""
         self._may_discard = True
 
+    def somebody_reads(self) -> None:
+        """There is a reader now, who gets everything."""
+        self._may_discard = False
+
     def no_reader(self) -> None:
-        """There will be no reader but the sinks."""
+        """There will be no reader but sinks and views."""
         self._keep_nothing()
 
     def begin(self, ts: int, name: str, user: str | None, metadata: dict[str, Any]) -> None:

@@ -16,6 +16,14 @@ from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import RunCore
 from langchain_streamkit.runs.handle import RunHandle
 from langchain_streamkit.runs.options import checked_on_end
+from langchain_streamkit.runs.views.of_run import (
+    Messages,
+    Text,
+    ToolCalls,
+    Values,
+    partials,
+)
+from langchain_streamkit.runs.views.view import View
 from langchain_streamkit.runs.worker import Worker
 from langchain_streamkit.sinks.base import as_sinks
 
@@ -27,10 +35,12 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.runs.views.selection import Listeners, Path
     from langchain_streamkit.sinks.base import Sink, SinkLike
     from langchain_streamkit.snapshot import RunSnapshot
 
 Output = TypeVar("Output")
+Model = TypeVar("Model")
 
 
 class Run(RunHandle, Generic[Output]):
@@ -94,6 +104,42 @@ class Run(RunHandle, Generic[Output]):
             display.update(events, self._core.snapshot)
         display.close(self._core.snapshot)
         return self.snapshot
+
+    # ---- views -------------------------------------------------------------------------------
+
+    @property
+    def text(self) -> Text:
+        """What is said to the user, as it is said; with filters: ``run.text(node="writer")``."""
+        return Text(self._worker)
+
+    @property
+    def messages(self) -> Messages:
+        """A handle for each message to the user, when it begins."""
+        return Messages(self._worker)
+
+    @property
+    def tool_calls(self) -> ToolCalls:
+        """A handle for each tool call, once its arguments are whole."""
+        return ToolCalls(self._worker)
+
+    @property
+    def values(self) -> Values:
+        """Each state of the graph; asked for before the start, it switches their capture on.
+
+        Raises StreamUsageError once the run has started without ``capture={"state"}``.
+        """
+        return Values(self._worker)
+
+    def partial(
+        self,
+        model: type[Model],
+        *,
+        node: str | None = None,
+        path: Path | None = None,
+        audience: Listeners = "user",
+    ) -> View[Model]:
+        """The object of ``model`` that the run writes, growing; see ``AsyncRun.partial``."""
+        return View(self._worker, partials(self._core, model, node, path, audience))
 
     # ---- stopping ----------------------------------------------------------------------------
 

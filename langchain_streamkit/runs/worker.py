@@ -10,17 +10,21 @@ import asyncio
 import contextvars
 import threading
 import weakref
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import STOP_GRACE_S
 from langchain_streamkit.runs.drive import drive_sync
+from langchain_streamkit.runs.inside import begin_work, is_work_of, waits_for_itself
+from langchain_streamkit.runs.keeping import keep_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_streamkit.events import CancelReason, Event
     from langchain_streamkit.runs.core import RunCore
+    from langchain_streamkit.runs.views.feed import Feed
 
 
 class Worker:
@@ -31,16 +35,21 @@ class Worker:
         self.started = False
         self.opened = False
         self._thread: threading.Thread | None = None
-        self._changed = threading.Event()
+        self._wake_up = self._wake
+        self._starting = threading.Lock()
+        self._left = False
+        self._waiters: deque[threading.Event] = deque()
+        self._reading = threading.Event()
         self._ended = threading.Event()
         self._finishing = threading.Lock()
         self._finished = False
 
     def start(self) -> None:
         """Start the run's thread, once, with the caller's context."""
-        if self.started:
-            return
-        self.started = True
+        with self._starting:
+            if self.started:
+                return
+            self.started = True
         _stop_at_exit(self)
         self.core.begin()
         context = contextvars.copy_context()
@@ -55,6 +64,7 @@ class Worker:
     def _life(self) -> None:
         result: Any = None
         error: BaseException | None = None
+        begin_work(self.core.run_id)
         try:
             if not self.core.stopping:
                 result = drive_sync(self.core)
@@ -68,6 +78,8 @@ class Worker:
         with self._finishing:
             if not self._finished:
                 self._finished = True
+                if (partial := self.core.to_keep()) is not None:
+                    keep_sync(partial)
                 answer = self.core.call_on_end()
                 if answer is not None:
                     _close(answer)
@@ -75,7 +87,7 @@ class Worker:
                         StreamUsageError("on_end returned an awaitable; stream() cannot await it")
                     )
         self._ended.set()
-        self._changed.set()
+        self._wake()
 
     def open(self) -> None:
         """Give out the one reader and start the run. Raises StreamUsageError the second time."""
@@ -87,9 +99,10 @@ class Worker:
         if self.core.sequencer.discarded:
             raise StreamUsageError(
                 f"the events of run {self.core.run_id} were not kept, because result() was called"
-                " first and they were many; iterate first, then call result()"
+                " or a view was read first, and they were many; iterate first, then call result()"
             )
         self.opened = True
+        self.core.sequencer.somebody_reads()
         self.start()
 
     def next_batch(self) -> list[Event]:
@@ -106,7 +119,7 @@ class Worker:
                 if self.core.refusal is not None:
                     raise self.core.refusal
                 return []
-            self._wait_for_change(lambda: sequencer.has_more)
+            self._wait_for_change(self._reading, lambda: sequencer.has_more)
 
     def something_happened(self) -> None:
         """Wait until there is an event after run.started."""
@@ -115,22 +128,38 @@ class Worker:
             sequencer.settle(seal=False)
             if sequencer.made > 1:
                 break
-            self._wait_for_change(lambda: sequencer.has_signals)
+            self._wait_for_change(threading.Event(), lambda: sequencer.has_signals)
         if sequencer.closed:  # what is there may be the end itself
             self._ended.wait()
 
-    def _wait_for_change(self, already: Callable[[], bool]) -> None:
-        sequencer = self.core.sequencer
-        self._changed.clear()
-        sequencer.wake = self._changed.set
+    def _wait_for_change(self, changed: threading.Event, already: Callable[[], bool]) -> None:
+        self.listen(changed)
+        if not (already() or self.core.sequencer.ended):
+            self.await_change(changed)
+
+    def listen(self, changed: threading.Event) -> None:
+        """Have ``changed`` set, once, when there may be something new."""
+        changed.clear()
+        self._waiters.append(changed)
+        self.core.sequencer.wake = self._wake_up  # after: whoever finds it finds the waiter
+
+    def await_change(self, changed: threading.Event) -> None:
+        """Wait for what ``listen`` was asked for; Ctrl-C cancels the run."""
         try:
-            if not (already() or sequencer.ended):
-                self._changed.wait()
-        except BaseException:  # Ctrl-C in the reader
+            changed.wait()
+        except BaseException:
             self.cancel("user")
             raise
-        finally:
-            sequencer.wake = None
+
+    def _wake(self) -> None:
+        """Called by whoever pushes, from any thread, while someone waits."""
+        self.core.sequencer.wake = None  # before: whoever listens from now on sets it again
+        waiters = self._waiters
+        while waiters:
+            try:
+                waiters.popleft().set()
+            except IndexError:  # another thread has woken the last one
+                return
 
     def wait(self) -> None:
         """Wait until the run and on_end are done; Ctrl-C cancels the run."""
@@ -139,6 +168,11 @@ class Worker:
         except BaseException:
             self.cancel("user")
             raise
+
+    def wait_from_outside(self) -> None:
+        """``wait``, unless the run is what calls: then it would wait for itself."""
+        if not self._within:
+            self.wait()
 
     def cancel(self, reason: CancelReason) -> None:
         """Stop the run and wait for its end, or end it without its thread after the grace."""
@@ -151,14 +185,46 @@ class Worker:
             self._finish()
 
     def abandoned(self) -> None:
-        """The reader was dropped before the end."""
-        if self.started and not self.core.ended:
+        """The reader was dropped before the end. Views that are open read on."""
+        self._left = True
+        if self.core.sequencer.viewed:
+            self.core.sequencer.no_reader()
+        elif self.started and not self.core.ended:
             self.cancel("user")
 
     def dropped(self) -> None:
         """The run itself was dropped: without a reader, nobody will ever learn its end."""
-        if self.started and not self.opened and not self.core.ended:
+        read = self.opened or self.core.sequencer.viewed
+        if self.started and not read and not self.core.ended:
             self.core.stop("user")
+
+    # ---- views -------------------------------------------------------------------------------
+
+    def join(self, feed: Feed[Any]) -> None:
+        """Open a view, and start the run."""
+        if not self.opened:  # said first: the thread may be fast
+            self.core.sequencer.nobody_reads()
+        feed.from_within = self._within
+        self.core.sequencer.subscribe(feed)
+        self.start()
+
+    def leave(self, feed: Feed[Any]) -> None:
+        """A view was left early: if it was the last reader, the run is cancelled."""
+        sequencer = self.core.sequencer
+        left = sequencer.unsubscribe(feed) and not (feed.done or feed.from_within)
+        last = left and not sequencer.viewed and (not self.opened or self._left)
+        if last and self.started and not self.core.ended:
+            self.cancel("user")
+
+    def may_wait(self) -> None:
+        """Raises StreamUsageError where to wait for the run would be waiting for oneself."""
+        if self._within:
+            raise StreamUsageError(waits_for_itself(self.core.run_id))
+
+    @property
+    def _within(self) -> bool:
+        """Whether the run waits for the caller."""
+        return is_work_of(self.core.run_id) or self.core.sequencer.owned
 
 
 _open_workers: weakref.WeakSet[Worker] = weakref.WeakSet()

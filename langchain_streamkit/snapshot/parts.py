@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from langchain_streamkit.events import (
+    AbortReason,
     Audience,
     ErrorInfo,
     FinishReason,
@@ -118,6 +119,8 @@ class MessageView(msgspec.Struct, eq=False, kw_only=True):
     path: tuple[str, ...]
     started_ts: int
     status: MessageStatus = "open"
+    reason: AbortReason | None = None
+    """Why it was aborted or retracted."""
     stored_id: str | None = None
     finish_reason: FinishReason | None = None
     finished_ts: int | None = None

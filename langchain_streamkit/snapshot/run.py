@@ -23,6 +23,7 @@ from langchain_streamkit.events import (
     RunFinished,
     RunInterrupted,
     RunStarted,
+    StateSnapshot,
     StepFailed,
     StepFinished,
     StepStarted,
@@ -76,6 +77,8 @@ class RunSnapshot:
         """All messages in order of their start, the aborted and retracted ones too."""
         self.steps: list[StepView] = []
         self.interrupts: list[InterruptInfo] = []
+        self.state: dict[tuple[str, ...], Any] = {}
+        """The newest state of each graph by its path, where state is captured."""
         self.customs: list[Custom] = []
         self.diagnostics: list[Diagnostic] = []
         self.output: Any = None
@@ -123,6 +126,14 @@ class RunSnapshot:
             for message in reversed(self.messages)
             if message.role == "assistant" and message.audience == "user" and message.stands
         )
+
+    def message(self, message_id: str) -> MessageView | None:
+        """The message of this id, as far as it has come."""
+        return self._by_message.get(message_id)
+
+    def tool_run(self, step_id: str, tool_call_id: str) -> ToolCallView | None:
+        """The tool call that this run of a tool is for."""
+        return self._tools.of_run(step_id, tool_call_id)
 
     def feed(self, event: Event) -> None:
         """Take in one event, which must be of the same run as those before.
@@ -184,6 +195,8 @@ class RunSnapshot:
                 self._tools.ran(event)
             case InterruptRequested():
                 self.interrupts.append(_interrupt(event))
+            case StateSnapshot():
+                self.state[event.path] = event.values
             case Custom():
                 self.customs.append(event)
             case Diagnostic():
@@ -268,7 +281,7 @@ class RunSnapshot:
         if message is None:
             return
         if isinstance(event, MessageRetracted):
-            message.status = "retracted"
+            message.status, message.reason = "retracted", event.reason
         else:
             message.finished_ts = event.ts
             message.usage = event.usage
@@ -277,7 +290,7 @@ class RunSnapshot:
                 message.stored_id = event.stored_id
                 message.finish_reason = event.finish_reason
             else:
-                message.status = "aborted"
+                message.status, message.reason = "aborted", event.reason
         if not message.stands:
             self._tools.dropped(message)
 

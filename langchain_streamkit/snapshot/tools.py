@@ -88,6 +88,10 @@ class ToolCalls:
         else:
             view.status, view.error = "failed", event.error
 
+    def of_run(self, step_id: str, tool_call_id: str) -> ToolCallView | None:
+        """The call that this run of a tool is for."""
+        return self._by_run.get((step_id, tool_call_id))
+
     def dropped(self, message: MessageView) -> None:
         """Take in that ``message`` does not stand: what it asked for and never ran is void."""
         for view in message.tool_calls:

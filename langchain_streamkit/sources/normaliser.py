@@ -112,6 +112,11 @@ class Normaliser:
             sig.ToolProgressed: self._tools.progressed,
         }
 
+    @property
+    def settled(self) -> Sequence[str]:
+        """Ids of the messages that can no longer be taken back, in that order; it grows."""
+        return self._steps.settled
+
     # ---- the run itself ----------------------------------------------------------------------
 
     def begin(self, ts: int, name: str, user: str | None, metadata: dict[str, Any]) -> None:

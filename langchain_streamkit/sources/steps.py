@@ -45,6 +45,9 @@ class Steps:
     ) -> None:
         self.root = RunNode(root, "root", None, None)
         self.runs: dict[UUID, RunNode] = {}
+        self.settled: list[str] = []
+        """Ids of finished messages that nothing can take back: all around them but the root run,
+        whose failure is the end, has ended well."""
         self._outbox = outbox
         self._models = models
         self._tools = tools
@@ -210,6 +213,9 @@ class Steps:
 
     def remove(self, node: RunNode, *, failed: bool) -> None:
         """Take an ended run out of the tree."""
+        parent = node.parent
+        if not failed and parent is not None and parent.key == self.root.key != node.key:
+            self.settled += [one.message_id for one in node.finished if not one.retracted]
         node.detach(failed=failed)
         self.runs.pop(node.key, None)
         if node.kind == "node":

@@ -1,0 +1,143 @@
+"""What a cancelled graph run was saying, written to its checkpoint (``on_cancel="keep_partial"``).
+
+Guarantees: the thread goes on from there with the next message of the user; only text that the user
+was being shown is kept, of the message that each cancelled node said last, as the readers saw it
+(so after ``map()``); tool calls are left out, since nobody will answer them; a write that fails, or
+takes more than 5 s, is a line in the log, and the run is cancelled all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from langchain_core.messages import AIMessage
+
+from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.failures import LOGGER
+from langchain_streamkit.runs.views.selection import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.snapshot import MessageView, RunSnapshot
+
+_WRITE_S = 5.0
+"""Seconds that a checkpointer gets to write each message."""
+
+
+class Partial(NamedTuple):
+    """Messages by the node of the root graph that said them, and where they go."""
+
+    run_id: str
+    graph: Any
+    config: Mapping[str, Any]
+    channel: str
+    messages: list[tuple[str, AIMessage]]
+
+
+def check_kept(graph: Any, name: str, *, has_thread: bool) -> None:
+    """Raise StreamUsageError if there is nowhere to keep what is said. ``graph`` None: no graph."""
+    if graph is None:
+        raise StreamUsageError(
+            f"on_cancel='keep_partial' is for graphs with a checkpointer, {name} is none; take the"
+            " text from run.snapshot in on_end"
+        )
+    if not hasattr(graph.checkpointer, "get_tuple"):
+        raise StreamUsageError(
+            "on_cancel='keep_partial' needs a checkpointer to write to; write"
+            " graph.compile(checkpointer=...)"
+        )
+    if not has_thread:
+        raise StreamUsageError(
+            "on_cancel='keep_partial' needs to know the conversation; write thread_id='...'"
+        )
+    if _channel(graph) is None:
+        raise StreamUsageError(
+            "on_cancel='keep_partial' needs a state with messages (a key with the reducer"
+            f" add_messages); {graph.get_name()} has none"
+        )
+
+
+def partial_of(plan: Plan, snapshot: RunSnapshot) -> Partial | None:
+    """What is to be kept of a cancelled run; None for nothing."""
+    from langchain_streamkit.runs.plan import unwrapped
+
+    graph: Any = unwrapped(plan.runnable)
+    said: dict[str, AIMessage] = {}
+    for message in _cut_messages(snapshot):
+        text = message.text
+        if text:
+            said[plain(message.path[0])] = AIMessage(
+                text,
+                id=message.stored_id or message.message_id,
+                name=message.name,
+                additional_kwargs={"partial": True},
+            )
+    channel = _channel(graph)
+    if not said or channel is None:
+        return None
+    # The newest checkpoint of the thread, not the one from which the run may have begun.
+    configurable = dict(plan.config.get("configurable") or {})
+    configurable.pop("checkpoint_id", None)
+    configurable.setdefault("thread_id", plan.thread_id)
+    config = {"configurable": configurable}
+    return Partial(str(plan.run_id), graph, config, channel, list(said.items()))
+
+
+async def keep(partial: Partial) -> None:
+    """Write it, in async code."""
+    for node, message in partial.messages:
+        update = {partial.channel: [message]}
+        try:
+            async with asyncio.timeout(_WRITE_S):
+                await partial.graph.aupdate_state(partial.config, update, as_node=node)
+        except Exception as exc:  # noqa: BLE001 -- the run is cancelled, whatever comes of this
+            _failed(partial, exc)
+
+
+def keep_sync(partial: Partial) -> None:
+    """Write it, in plain code, which cannot be given a time."""
+    for node, message in partial.messages:
+        update = {partial.channel: [message]}
+        try:
+            partial.graph.update_state(partial.config, update, as_node=node)
+        except Exception as exc:  # noqa: BLE001 -- the run is cancelled, whatever comes of this
+            _failed(partial, exc)
+
+
+def _failed(partial: Partial, error: Exception) -> None:
+    LOGGER.error(
+        "what cancelled run %s was saying could not be kept", partial.run_id, exc_info=error
+    )
+
+
+def _cut_messages(snapshot: RunSnapshot) -> Iterator[MessageView]:
+    """What was being said, or had just been said, to the user in nodes that were cancelled."""
+    cut = {
+        step.path
+        for step in snapshot.steps
+        if step.kind == "node" and len(step.path) == 1 and step.outcome == "cancelled"
+    }
+    # Of the last visit, where a node ran more than once.
+    begun = {step.path: step.started_ts for step in snapshot.steps if step.kind == "node"}
+    for message in snapshot.messages:
+        stands = message.stands or (message.status == "aborted" and message.reason == "cancelled")
+        if not stands or message.audience != "user" or message.role != "assistant":
+            continue
+        node = message.path[:1]
+        if node in cut and message.started_ts >= begun[node]:
+            yield message
+
+
+def _channel(graph: Any) -> str | None:
+    """The key of the state that holds the messages."""
+    from langgraph.graph import message  # pyright: ignore[reportMissingTypeStubs]
+
+    reducer: Any = message.add_messages
+    channels: dict[str, Any] = graph.channels
+    for name, channel in channels.items():
+        if getattr(channel, "operator", None) is reducer:
+            return name
+    return None
