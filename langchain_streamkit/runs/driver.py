@@ -286,14 +286,14 @@ class AsyncDriver:
     def abandoned(self, reason: CancelReason) -> None:
         """The reader was dropped before the end. Views that are open read on."""
         self._left = True
-        if self._sequencer.viewed:
+        if self._sequencer.views.hold_the_run:
             self._sequencer.no_reader()
         elif self.started:
             self.core.stop(reason)
 
     def dropped(self) -> None:
         """The run itself was dropped: without a reader, nobody will ever learn its end."""
-        if self.started and not self.opened and not self._sequencer.viewed:
+        if self.started and not self.opened and not self._sequencer.views.hold_the_run:
             self.core.stop("user")
 
     # ---- views -------------------------------------------------------------------------------
@@ -310,8 +310,8 @@ class AsyncDriver:
 
     def leave(self, feed: Feed[Any]) -> None:
         """A view was left early: if it was the last reader, the run is cancelled."""
-        left = self._sequencer.unsubscribe(feed) and not (feed.done or feed.from_within)
-        if left and not self._sequencer.viewed and (not self.opened or self._left):
+        left = self._sequencer.views.leave(feed) and not (feed.done or feed.from_within)
+        if left and not self._sequencer.views.hold_the_run and (not self.opened or self._left):
             self.core.stop("user")
 
     def news(self) -> asyncio.Future[None]:

@@ -11,13 +11,13 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.maker import EventMaker
+from langchain_streamkit.runs.views.open_views import OpenViews
 from langchain_streamkit.sources.lane import Lanes
 from langchain_streamkit.sources.results import now_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from uuid import UUID
 
     from langchain_streamkit.events import Event
@@ -68,8 +68,8 @@ class Sequencer:
         """What shows further text of an open block in the snapshot."""
         self.discarded = False
         """Events were thrown away because nobody read."""
-        self.feeds: dict[int, Feed[Any]] = {}
-        """What the views that are open keep, by identity."""
+        self.views = OpenViews(normaliser.run_id)
+        """The views that are open."""
         self._snapshot = snapshot
         self._maker = EventMaker(normaliser, snapshot, self, keep, on_transform_error)
         self._signals = self._maker.signals
@@ -216,7 +216,7 @@ class Sequencer:
         ready = self._ready
         if not self.has_more:
             return []
-        if self._eager or ready or self.feeds:
+        if self._eager or ready or self.views:
             if self._maker.waiting:
                 self._work(seal=True)
             return self._drained()
@@ -233,9 +233,9 @@ class Sequencer:
 
     def encoded(self, frames: Frames) -> bytes:
         """What ``frames`` makes of all events that are ready now, if there are any; as ``take``."""
-        if self._alone and self._lock.acquire(blocking=False):
+        if self._lock.acquire(blocking=False):
             try:
-                if self._alone and not self._ready:  # a view may have come in between
+                if self._alone and not self._ready:
                     return self._maker.encoded(frames)
             finally:
                 self._lock.release()
@@ -272,29 +272,9 @@ class Sequencer:
         self._tell_reader()
 
     def _join(self, feed: Feed[Any]) -> None:
-        feed.join(self._snapshot)
-        self.feeds[id(feed)] = feed
-        self._maker.watch = self._to_feeds
+        self.views.join(feed, self._snapshot)
+        self._maker.watch = self.views.tell
         self._alone = False
-
-    def unsubscribe(self, feed: Feed[Any]) -> bool:
-        """Give ``feed`` nothing more; False if it got nothing any more. Takes no lock, since the
-        collector of garbage may call it anywhere.
-        """
-        return self.feeds.pop(id(feed), None) is not None
-
-    def _to_feeds(self, events: Sequence[Event]) -> None:
-        for feed in tuple(self.feeds.values()):
-            try:
-                feed.feed(events)
-            except Exception as exc:  # noqa: BLE001 -- neither the run nor other views fail by it
-                LOGGER.error("a view of run %s failed", self.normaliser.run_id, exc_info=exc)
-                feed.error = exc
-
-    @property
-    def viewed(self) -> bool:
-        """Whether a view is open for whose sake the run goes on."""
-        return any(not feed.from_within for feed in tuple(self.feeds.values()))
 
     @property
     def unsealed(self) -> bool:

@@ -187,14 +187,14 @@ class Worker:
     def abandoned(self) -> None:
         """The reader was dropped before the end. Views that are open read on."""
         self._left = True
-        if self.core.sequencer.viewed:
+        if self.core.sequencer.views.hold_the_run:
             self.core.sequencer.no_reader()
         elif self.started and not self.core.ended:
             self.cancel("user")
 
     def dropped(self) -> None:
         """The run itself was dropped: without a reader, nobody will ever learn its end."""
-        read = self.opened or self.core.sequencer.viewed
+        read = self.opened or self.core.sequencer.views.hold_the_run
         if self.started and not read and not self.core.ended:
             self.core.stop("user")
 
@@ -211,8 +211,8 @@ class Worker:
     def leave(self, feed: Feed[Any]) -> None:
         """A view was left early: if it was the last reader, the run is cancelled."""
         sequencer = self.core.sequencer
-        left = sequencer.unsubscribe(feed) and not (feed.done or feed.from_within)
-        last = left and not sequencer.viewed and (not self.opened or self._left)
+        left = sequencer.views.leave(feed) and not (feed.done or feed.from_within)
+        last = left and not sequencer.views.hold_the_run and (not self.opened or self._left)
         if last and self.started and not self.core.ended:
             self.cancel("user")
 

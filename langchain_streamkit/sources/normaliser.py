@@ -7,11 +7,10 @@ framework forgets to end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
-from langchain_core.messages import AIMessage
 
 from langchain_streamkit import failures
 from langchain_streamkit.events import (
@@ -29,6 +28,7 @@ from langchain_streamkit.sources.control_flow import outcome_of
 from langchain_streamkit.sources.models import ModelRuns
 from langchain_streamkit.sources.outbox import Outbox
 from langchain_streamkit.sources.reports import Reports
+from langchain_streamkit.sources.results import offered_calls
 from langchain_streamkit.sources.steps import Steps, handled_tool_error
 from langchain_streamkit.sources.tools import ToolRuns
 from langchain_streamkit.sources.tree import post_order
@@ -169,7 +169,7 @@ class Normaliser:
             return
         offered: set[str | None] = set()
         try:
-            offered |= _offered_calls(output)
+            offered |= offered_calls(output)
         except Exception:  # noqa: BLE001 -- of a user's container, which cannot be gone through
             offered.clear()
         calls = tuple(
@@ -332,22 +332,3 @@ _WHERE: dict[str, failures.Where] = {
     "graph": "graph",
     "node": "graph",
 }
-
-
-def _offered_calls(output: Any) -> set[str | None]:
-    """Ids of the calls that the output itself ends with: those the caller is to make."""
-    if isinstance(output, AIMessage):
-        return {call.get("id") for call in output.tool_calls}
-    if isinstance(output, list):
-        items = cast("list[Any]", output)  # type: ignore[redundant-cast]
-        messages = [one for one in items if isinstance(one, AIMessage)]
-        return _offered_calls(messages[-1]) if messages else set()
-    if isinstance(output, dict):
-        state = cast("dict[str, Any]", output)
-        return {
-            call
-            for value in state.values()
-            if isinstance(value, list)
-            for call in _offered_calls(cast("Any", value))
-        }
-    return set()

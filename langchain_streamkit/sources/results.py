@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
@@ -48,3 +48,22 @@ def configurable_of(config: Any) -> Mapping[str, Any]:
     """The ``configurable`` part of a config that may be missing."""
     found: Mapping[str, Any] = config["configurable"] if config else {}
     return found
+
+
+def offered_calls(output: Any) -> set[str | None]:
+    """Ids of the calls that the output itself ends with: those the caller is to make."""
+    if isinstance(output, AIMessage):
+        return {call.get("id") for call in output.tool_calls}
+    if isinstance(output, list):
+        items = cast("list[Any]", output)  # type: ignore[redundant-cast]
+        messages = [one for one in items if isinstance(one, AIMessage)]
+        return offered_calls(messages[-1]) if messages else set()
+    if isinstance(output, dict):
+        state = cast("dict[str, Any]", output)
+        return {
+            call
+            for value in state.values()
+            if isinstance(value, list)
+            for call in offered_calls(cast("Any", value))
+        }
+    return set()

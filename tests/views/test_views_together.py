@@ -138,21 +138,21 @@ async def test_a_view_that_nobody_opened_holds_nothing() -> None:
     run = astream(two_voices(), QUESTION)
     unopened = run.text, run.messages, run.tool_calls
     assert [event async for event in run]
-    assert not run._core.sequencer.feeds
+    assert not run._core.sequencer.views
     del unopened
 
 
 async def test_a_view_that_ended_holds_nothing() -> None:
     run = astream(two_voices(), QUESTION)
     await asyncio.gather(aread(run.text), aread(run.messages))
-    assert not run._core.sequencer.feeds
+    assert not run._core.sequencer.views
 
 
 async def test_an_idle_open_view_holds_text_not_tokens() -> None:
     run = astream(answering("word " * 500), "hi")
     idle = aiter(run.text)
     assert [event async for event in run]
-    (feed,) = run._core.sequencer.feeds.values()
+    (feed,) = run._core.sequencer.views.values()
     assert isinstance(feed, TextFeed)
     assert len(feed._unread) == 1
     assert await aread(idle) == ["word " * 500]

@@ -92,7 +92,7 @@ class AsyncReading(_Taking[T]):
         return self._items.pop()
 
     async def _end(self) -> None:
-        self._core.sequencer.unsubscribe(self._feed)
+        self._core.sequencer.views.leave(self._feed)
         self._finalizer()
         if self._run_over:
             await self._driver.finished(reading=False)
@@ -173,7 +173,7 @@ class Reading(_Taking[T]):
         return self._items.pop()
 
     def _end(self) -> None:
-        self._core.sequencer.unsubscribe(self._feed)
+        self._core.sequencer.views.leave(self._feed)
         self._finalizer.detach()
         if self._run_over:
             self._worker.wait_from_outside()
