@@ -118,7 +118,7 @@ async def test_a_view_whose_task_is_cancelled_has_left() -> None:
     await aeventually(lambda: run.snapshot.live_text == "one ", "the first word")
     task.cancel()
     await asyncio.wait({task})
-    assert len(run._core.sequencer.feeds) == 1
+    assert len(run._core.sequencer.views) == 1
     gate.set()
     assert len(await aread(other)) == 1
     assert run.outcome == "finished"

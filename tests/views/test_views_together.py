@@ -152,7 +152,7 @@ async def test_an_idle_open_view_holds_text_not_tokens() -> None:
     run = astream(answering("word " * 500), "hi")
     idle = aiter(run.text)
     assert [event async for event in run]
-    (feed,) = run._core.sequencer.views.values()
+    (feed,) = run._core.sequencer.views
     assert isinstance(feed, TextFeed)
     assert len(feed._unread) == 1
     assert await aread(idle) == ["word " * 500]

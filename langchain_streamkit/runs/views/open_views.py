@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_streamkit.failures import LOGGER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.runs.views.feed import Feed
@@ -24,8 +24,11 @@ class OpenViews:
         self._run_id = run_id
         self._feeds: dict[int, Feed[Any]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._feeds)
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def __iter__(self) -> Iterator[Feed[Any]]:
+        return iter(tuple(self._feeds.values()))
 
     def join(self, feed: Feed[Any], snapshot: RunSnapshot) -> None:
         """Give ``feed`` what the snapshot shows, and from now on every event."""
@@ -40,7 +43,7 @@ class OpenViews:
 
     def tell(self, events: Sequence[Event]) -> None:
         """Give them further events."""
-        for feed in tuple(self._feeds.values()):
+        for feed in self:
             try:
                 feed.feed(events)
             except Exception as exc:  # noqa: BLE001 -- neither the run nor other views fail by it
@@ -50,4 +53,4 @@ class OpenViews:
     @property
     def hold_the_run(self) -> bool:
         """Whether a view is open for whose sake the run goes on."""
-        return any(not feed.from_within for feed in tuple(self._feeds.values()))
+        return any(not feed.from_within for feed in self)
