@@ -142,11 +142,9 @@ def _of_three(item: Any) -> Item:
         raise _misfit(item, "(namespace, mode, payload)") from None
     if type(mode) is not str:
         raise _misfit(item, "(namespace, mode, payload)")
-    if type(mode) is not str:
-        raise _misfit(item, "(namespace, mode, payload)")
     if type(namespace) is not tuple:
-        namespace = namespace_of(namespace)
-    return namespace, mode, payload
+        return namespace_of(namespace), mode, payload
+    return cast("Namespace", namespace), mode, payload
 
 
 def _of_two(mode: str) -> Split:
