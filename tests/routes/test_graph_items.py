@@ -242,6 +242,15 @@ async def test_state_and_checkpoints_are_told_when_captured() -> None:
     assert steps == [-1, 0, 1]
 
 
+async def test_what_a_node_was_given_and_returned_is_told_when_captured() -> None:
+    items = items_of(graph(one=node_of(says("Hello"))).compile(), GRAPH_MODES)
+    events = await events_of(items, capture={"inputs", "outputs"})
+    (began,) = [e for e in only(ev.StepStarted, events) if e.kind == "node"]
+    (ended,) = [e for e in only(ev.StepFinished, events) if e.path]
+    assert [message["content"] for message in began.input["messages"]] == ["hi"]
+    assert [message["content"] for message in ended.output["messages"]] == ["Hello"]
+
+
 async def test_debug_tells_the_step_of_a_node() -> None:
     events = await events_of(items_of(two_nodes(), "debug"))
     nodes = [event for event in only(ev.StepStarted, events) if event.kind == "node"]

@@ -10,7 +10,7 @@ have lists where there were tuples.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from langchain_core.messages import BaseMessage
 
@@ -42,14 +42,10 @@ _SERVER_MODES: Final = frozenset(
 _SHOWN = 200
 
 
-class Item(NamedTuple):
-    """``namespace`` is None where the form does not tell it."""
-
-    namespace: Namespace | None
-    mode: str
-    payload: Any
-
-
+Item: TypeAlias = tuple[Namespace | None, str, Any]
+"""(namespace, mode, payload); the namespace is None where the form does not tell it. A plain tuple,
+because one is made for every token.
+"""
 Split: TypeAlias = Callable[[Any], Item]
 
 
@@ -73,7 +69,7 @@ def splitter(first: Any, hint: str | None) -> Split | None:
             case _:
                 pass
     mode = hint or mode_of(first)
-    return None if mode is None else lambda item: Item(None, mode, item)
+    return None if mode is None else lambda item: (None, mode, item)
 
 
 def mode_of(payload: Any) -> str | None:
@@ -146,11 +142,9 @@ def _of_three(item: Any) -> Item:
         raise _misfit(item, "(namespace, mode, payload)") from None
     if type(mode) is not str:
         raise _misfit(item, "(namespace, mode, payload)")
-    if type(mode) is not str:
-        raise _misfit(item, "(namespace, mode, payload)")
     if type(namespace) is not tuple:
-        namespace = namespace_of(namespace)
-    return Item(namespace, mode, payload)
+        return namespace_of(namespace), mode, payload
+    return cast("Namespace", namespace), mode, payload
 
 
 def _of_two(mode: str) -> Split:
@@ -159,7 +153,7 @@ def _of_two(mode: str) -> Split:
             namespace, payload = item
         except (TypeError, ValueError):
             raise _misfit(item, "(namespace, payload)") from None
-        return Item(namespace_of(namespace), mode, payload)
+        return namespace_of(namespace), mode, payload
 
     return split
 
@@ -169,7 +163,7 @@ def _of_event(item: Any) -> Item:
     if len(several) not in (2, 3) or not isinstance(several[0], str):
         raise _misfit(item, "(mode, payload)")
     mode, *namespace = several[0].split("|")
-    return Item(tuple(namespace) or None, mode, several[1])
+    return tuple(namespace) or None, mode, several[1]
 
 
 def _of_part(item: Any) -> Item:
@@ -179,7 +173,7 @@ def _of_part(item: Any) -> Item:
     state = mapping(payload) if item.get("interrupts") else None
     if state is not None:
         payload = {**state, "__interrupt__": item["interrupts"]}
-    return Item(namespace_of(item["ns"]), str(item["type"]), payload)
+    return namespace_of(item["ns"]), str(item["type"]), payload
 
 
 def _misfit(item: object, form: str) -> AdaptError:

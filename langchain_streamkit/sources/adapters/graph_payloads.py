@@ -57,11 +57,13 @@ def update_of(value: Any) -> Any:
     if not several or any(mapping(one) is None for one in several):
         return update
     pairs: list[tuple[str, Any]] = []
+    folded = len(several) > 1
     for one in several:
         for channel, written in (mapping(one) or {}).items():
             writes = sequence((mapping(written) or {}).get(_WRITES))
+            folded = folded or writes is not None
             pairs += [(channel, each) for each in (writes if writes is not None else [written])]
-    return pairs
+    return pairs if folded else several[0]
 
 
 def tool_calls_of(inputs: Any) -> list[Mapping[str, Any]]:
