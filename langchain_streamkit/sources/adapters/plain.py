@@ -63,8 +63,8 @@ def as_message(value: object) -> BaseMessage | None:
     if cls is None:
         return None
     try:
-        return cls.model_validate(fields)
-    except ValueError:
+        return cls.model_validate(dict(fields))  # validators of messages write into what they get
+    except (KeyError, TypeError, ValueError):
         return None
 
 
