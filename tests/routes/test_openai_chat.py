@@ -593,14 +593,15 @@ def test_logprobs_are_not_told() -> None:
     assert plainly(told(items)[1]) == plainly(told(answer("Hello"))[1])
 
 
-def test_an_error_that_was_recorded_fails_the_run() -> None:
+@pytest.mark.parametrize("in_a_chunk", [False, True])
+def test_an_error_that_was_recorded_fails_the_run(*, in_a_chunk: bool) -> None:
     error = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
-    run, events = told([*answer("Half")[:2], error])
+    last_item = chunk({}, "error", **error) if in_a_chunk else error
+    late = chunk({"content": "late"})
+    run, events = told([*answer("Half")[:2], last_item, late, last_item])
     last: Any = events[-1]
-    assert (last.error.code, of_type(events, "message.aborted")[0].reason) == (
-        "rate_limited",
-        "error",
-    )
+    (aborted,) = of_type(events, "message.aborted")
+    assert (last.error.code, aborted.reason) == ("rate_limited", "error")
     with pytest.raises(ModelFailed, match="slow down"):
         run.result()
 

@@ -70,7 +70,9 @@ class ChatCompletions(AnswerAdapter):
         if error := chunk.get("error"):
             self._failed(error)
             return
-        usage: object = chunk.get("usage") or fields(chunk.get("x_groq")).get("usage")
+        usage: object = chunk.get("usage")
+        if usage is None and "x_groq" in chunk:
+            usage = fields(chunk["x_groq"]).get("usage")
         mine: Fields = {}
         for one in chunk["choices"]:
             choice = fields(one)

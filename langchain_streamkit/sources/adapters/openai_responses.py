@@ -60,11 +60,10 @@ class Responses(AnswerAdapter):
         super().__init__(tap, lanes)
         self._items = items = Items()
         self._result: object = None
-        self._open_text: str | None = None
-        """The part whose text was the last thing told."""
+        self._place: tuple[object, ...] = ()
+        """Where the text belongs that was the last thing told: what follows is plain text."""
         part, key = items.part_of, items.key_of
         self._pieces: dict[str, Callable[[Fields], Iterable[Piece]]] = {
-            _TEXT_DELTA: lambda e: items.text(part(e), e.get("delta")),
             "response.output_text.annotation.added": lambda e: items.annotation(
                 part(e), e.get("annotation")
             ),
@@ -117,9 +116,8 @@ class Responses(AnswerAdapter):
             self.say(answer, "")
         if self._result is not None:
             return
-        if kind == _TEXT_DELTA and self._items.part_of(event) == self._open_text:
-            delta = event.get("delta")
-            self.say(answer, delta if isinstance(delta, str) else "")
+        if kind == _TEXT_DELTA:
+            self._text(answer, event)
         elif (pieces := self._pieces.get(kind)) is not None:
             self._tell(answer, pieces(event))
         elif (end := self._endings.get(kind)) is not None:
@@ -135,12 +133,20 @@ class Responses(AnswerAdapter):
         return self._result
 
     def _tell(self, answer: Answer, pieces: Iterable[Piece]) -> None:
-        found = tuple(pieces)
-        if not found:
+        if found := tuple(pieces):
+            self._place = ()
+            self.say(answer, found)
+
+    def _text(self, answer: Answer, event: Fields) -> None:
+        delta = event.get("delta")
+        if type(delta) is not str or not delta:
             return
-        last = found[-1]
-        self._open_text = str(last.key) if isinstance(last, TextPiece) and last.text else None
-        self.say(answer, found)
+        place = (event.get("item_id"), event.get("output_index"), event.get("content_index"))
+        if place == self._place:
+            self.say(answer, delta)
+            return
+        self._tell(answer, self._items.text(self._items.part_of(event), delta))
+        self._place = place
 
     def _text_done(self, event: Fields) -> Iterator[Piece]:
         part = self._items.part_of(event)
