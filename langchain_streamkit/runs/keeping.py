@@ -18,13 +18,13 @@ from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.views.selection import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.snapshot import MessageView, RunSnapshot
 
 _WRITE_S = 5.0
-"""Seconds that a checkpointer gets to write each message."""
+"""Seconds that a checkpointer gets."""
 
 
 class Partial(NamedTuple):
@@ -35,6 +35,8 @@ class Partial(NamedTuple):
     config: Mapping[str, Any]
     channel: str
     messages: list[tuple[str, AIMessage]]
+    speakers: frozenset[str]
+    """All nodes that have spoken to the user."""
 
 
 def check_kept(graph: Any, name: str, *, has_thread: bool) -> None:
@@ -66,7 +68,8 @@ def partial_of(plan: Plan, snapshot: RunSnapshot) -> Partial | None:
 
     graph: Any = unwrapped(plan.runnable)
     said: dict[str, AIMessage] = {}
-    for message in _cut_messages(snapshot):
+    shown = [message for message in snapshot.messages if _is_shown(message)]
+    for message in _cut(snapshot, shown):
         text = message.text
         if text:
             said[plain(message.path[0])] = AIMessage(
@@ -76,35 +79,53 @@ def partial_of(plan: Plan, snapshot: RunSnapshot) -> Partial | None:
                 additional_kwargs={"partial": True},
             )
     channel = _channel(graph)
-    if not said or channel is None:
+    if not shown or channel is None:
         return None
+    speakers = frozenset(plain(message.path[0]) for message in shown)
     # The newest checkpoint of the thread, not the one from which the run may have begun.
     configurable = dict(plan.config.get("configurable") or {})
     configurable.pop("checkpoint_id", None)
     configurable.setdefault("thread_id", plan.thread_id)
     config = {"configurable": configurable}
-    return Partial(str(plan.run_id), graph, config, channel, list(said.items()))
+    return Partial(str(plan.run_id), graph, config, channel, list(said.items()), speakers)
 
 
 async def keep(partial: Partial) -> None:
     """Write it, in async code."""
-    for node, message in partial.messages:
-        update = {partial.channel: [message]}
-        try:
-            async with asyncio.timeout(_WRITE_S):
-                await partial.graph.aupdate_state(partial.config, update, as_node=node)
-        except Exception as exc:  # noqa: BLE001 -- the run is cancelled, whatever comes of this
-            _failed(partial, exc)
+    try:
+        async with asyncio.timeout(_WRITE_S):
+            state = await partial.graph.aget_state(partial.config)
+            if updates := _updates(partial, state.tasks):
+                await partial.graph.abulk_update_state(partial.config, [updates])
+    except Exception as exc:  # noqa: BLE001 -- the run is cancelled, whatever comes of this
+        _failed(partial, exc)
 
 
 def keep_sync(partial: Partial) -> None:
     """Write it, in plain code, which cannot be given a time."""
-    for node, message in partial.messages:
-        update = {partial.channel: [message]}
-        try:
-            partial.graph.update_state(partial.config, update, as_node=node)
-        except Exception as exc:  # noqa: BLE001 -- the run is cancelled, whatever comes of this
-            _failed(partial, exc)
+    try:
+        state = partial.graph.get_state(partial.config)
+        if updates := _updates(partial, state.tasks):
+            partial.graph.bulk_update_state(partial.config, [updates])
+    except Exception as exc:  # noqa: BLE001 -- the run is cancelled, whatever comes of this
+        _failed(partial, exc)
+
+
+def _updates(partial: Partial, tasks: Sequence[Any]) -> list[Any]:
+    """What all nodes of the step that was cancelled have to say, those that had ended included:
+    LangGraph has their writes, but would drop them when the thread goes on from elsewhere.
+    """
+    from langgraph.types import StateUpdate
+
+    ended = [task for task in tasks if task.result is not None]
+    if not partial.messages and not any(task.name in partial.speakers for task in ended):
+        return []
+    done = {task.name for task in ended}
+    cut = [one for one in partial.messages if one[0] not in done]
+    return [
+        *(StateUpdate(task.result, task.name) for task in ended),
+        *(StateUpdate({partial.channel: [message]}, node) for node, message in cut),
+    ]
 
 
 def _failed(partial: Partial, error: Exception) -> None:
@@ -113,19 +134,20 @@ def _failed(partial: Partial, error: Exception) -> None:
     )
 
 
-def _cut_messages(snapshot: RunSnapshot) -> Iterator[MessageView]:
-    """What was being said, or had just been said, to the user in nodes that were cancelled."""
-    cut = {
-        step.path
-        for step in snapshot.steps
-        if step.kind == "node" and len(step.path) == 1 and step.outcome == "cancelled"
-    }
+def _is_shown(message: MessageView) -> bool:
+    """Whether the user was being shown it, in a node, to the end of the run."""
+    stands = message.stands or (message.status == "aborted" and message.reason == "cancelled")
+    for_user = message.audience == "user" and message.role == "assistant"
+    return stands and for_user and bool(message.path)
+
+
+def _cut(snapshot: RunSnapshot, shown: Sequence[MessageView]) -> Iterator[MessageView]:
+    """What was being said, or had just been said, in nodes of the root that were cancelled."""
+    nodes = [step for step in snapshot.steps if step.kind == "node" and len(step.path) == 1]
     # Of the last visit, where a node ran more than once.
-    begun = {step.path: step.started_ts for step in snapshot.steps if step.kind == "node"}
-    for message in snapshot.messages:
-        stands = message.stands or (message.status == "aborted" and message.reason == "cancelled")
-        if not stands or message.audience != "user" or message.role != "assistant":
-            continue
+    begun = {step.path: step.started_ts for step in nodes}
+    cut = {step.path for step in nodes if step.outcome == "cancelled"}
+    for message in shown:
         node = message.path[:1]
         if node in cut and message.started_ts >= begun[node]:
             yield message

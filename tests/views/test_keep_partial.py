@@ -16,7 +16,7 @@ from langgraph.graph import START, StateGraph
 
 from langchain_streamkit import RunCancelled, StreamUsageError, adapt, astream, stream
 from langchain_streamkit.testing import ScriptedModel, ToolCall, Turn
-from tests.runs.scenes import QUESTION, answering, graph, one_node, speaking
+from tests.runs.scenes import QUESTION, State, answering, graph, one_node, speaking
 from tests.runs.watching import WAIT_S, aeventually, eventually
 
 KEEP: Any = {"thread_id": "t", "on_cancel": "keep_partial"}
@@ -179,7 +179,7 @@ async def test_a_failing_write_is_a_line_in_the_log_and_hides_nothing(
     async def broken(*_: Any, **__: Any) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(app, "aupdate_state", broken)
+    monkeypatch.setattr(app, "abulk_update_state", broken)
     with caplog.at_level(logging.ERROR, "langchain_streamkit"):
         run = await cancelled(app, "a time")
     assert run.outcome == "cancelled"
@@ -241,10 +241,43 @@ def test_an_adapted_stream_has_no_such_option() -> None:
 
 
 async def test_a_tool_that_runs_when_the_run_is_cancelled_keeps_nothing_new() -> None:
+    running = asyncio.Event()
+
     async def tools(state: Any) -> Any:
+        running.set()
         await asyncio.Event().wait()
 
     model = ScriptedModel([Turn("Let me look.", tool_calls=[ToolCall("t", {}, id="1")])])
     app = graph(("ask", speaking(model, "ask")), ("tools", tools), checkpointer=InMemorySaver())
-    await cancelled(app, "Let me look.")
+    run = astream(app, QUESTION, **KEEP)
+    reader = asyncio.ensure_future(_read(run))
+    async with asyncio.timeout(WAIT_S):
+        await running.wait()
+        await run.cancel()
+        await reader
     assert [kind for kind, _ in history(app)] == ["human", "ai"]
+    assert not app.get_state(CONFIG).values["messages"][-1].additional_kwargs
+
+
+async def test_what_a_sibling_had_finished_is_kept_with_it() -> None:
+    builder: StateGraph[State] = StateGraph(State)
+    for name, model in (("done", answering("finished")), ("cut", stuck())):
+        builder.add_node(name, speaking(model, name))
+        builder.add_edge(START, name)
+    app: Any = builder.compile(checkpointer=InMemorySaver())
+    run = astream(app, QUESTION, **KEEP)
+    reader = asyncio.ensure_future(_read(run))
+
+    def both() -> bool:
+        said = {m.path: (m.status, m.text) for m in run.snapshot.messages}
+        ended = [step.path for step in run.snapshot.steps if step.outcome == "ok"]
+        return ("done",) in ended and said.get(("cut",)) == ("open", "Once upon a time")
+
+    await aeventually(both, "one node that has ended and one that speaks")
+    await run.cancel()
+    await reader
+    assert sorted(history(app)) == [
+        ("ai", "Once upon a time"),
+        ("ai", "finished"),
+        ("human", "hi"),
+    ]

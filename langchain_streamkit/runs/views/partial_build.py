@@ -39,29 +39,29 @@ Fields: TypeAlias = "dict[str, tuple[tuple[str, ...], Any]]"
 """By name: the keys under which JSON may have it, and its type."""
 
 
-def partial(type_: Any, value: object) -> Any:
+def partial(type_: Any, value: Any) -> Any:
     """What of ``value``, plain JSON that may be incomplete, is a ``type_``; MISSING for nothing."""
-    given: Any = value
     origin: Any = get_origin(type_)
     args = get_args(type_)
     if origin in (NotRequired, Required, ReadOnly):
-        return partial(args[0], given)
-    if origin is Annotated and isinstance(value, list | dict):
-        return partial(args[0], given)  # what is asked of the whole of it can wait
+        return partial(args[0], value)
+    if origin is Annotated and type(value) in (list, dict):
+        return partial(args[0], value)  # what is asked of the whole of it can wait
     if origin in (Union, types.UnionType):
-        return _of_union(type_, args, given)
+        return _of_union(type_, args, value)
     of_many: Any = origin if isinstance(origin, type) else object
     if isinstance(value, list):
+        items = cast("list[object]", value)
         fixed = issubclass(of_many, tuple) and not (len(args) == 2 and args[1] is ...)
         if issubclass(of_many, Sequence | AbstractSet) and not fixed:
-            return _collection(of_many, args[0], given)
-    elif isinstance(value, dict):
+            return _collection(of_many, args[0], items)
+        return _leaf(type_, items)
+    if isinstance(value, dict):
+        found = cast("dict[str, object]", value)
         if issubclass(of_many, Mapping):
-            found = cast("dict[str, object]", given)
             pairs = {key: partial(args[1], item) for key, item in found.items()}
             return {key: item for key, item in pairs.items() if item is not MISSING}
-        if has_fields(type_):
-            return _object(type_, given)
+        return _object(type_, found) if has_fields(type_) else _leaf(type_, found)
     return _leaf(type_, value)
 
 
