@@ -6,7 +6,7 @@ diagnostic, never the run; a stream that nobody knows is refused at its first it
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from langchain_streamkit.errors import AdaptError
@@ -17,7 +17,7 @@ from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.callbacks import StopRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
     from uuid import UUID
 
     from langchain_streamkit.runs.core import RunCore
@@ -48,7 +48,7 @@ class Reading:
 
     def __init__(self, core: RunCore, plan: SourcePlan) -> None:
         self._core = core
-        self._mode = plan.mode
+        self._plan = plan
         self._adapter: Adapter | None = None
         self._skipped: set[str] = set()
         self.live = False
@@ -57,7 +57,7 @@ class Reading:
     def begin(self, first: Any) -> Callable[[Any], None]:
         """Choose the adapter and open the run; returns what takes the items. Raises AdaptError."""
         core = self._core
-        adapter = self._adapter = recognise(first, core.tap, core.lanes, mode=self._mode)
+        adapter = self._adapter = recognise(first, core.tap, core.lanes, mode=self._plan.mode)
         adapter.output_deltas = core.plan.options.output_deltas
         adapter.live = self.live
         core.open(*adapter.opening(first))
@@ -89,6 +89,20 @@ class Reading:
                     self._core.report("the end of the stream", exc)
             raise
 
+    async def steps(self) -> AsyncGenerator[None, None]:
+        """Read an async source, item by item; closed early, it closes the source."""
+        feed: Callable[[Any], None] | None = None
+        with self.watched():
+            async with opened(self._plan.source) as (items, self.live):
+                async for item in items:
+                    if feed is None:
+                        feed = self.begin(item)
+                    try:
+                        feed(item)
+                    except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
+                        self.failed(exc)
+                    yield
+
     def end(self) -> object:
         """The source has ended by itself: what the run returned."""
         return None if self._adapter is None else self._adapter.end()
@@ -97,16 +111,9 @@ class Reading:
 async def read_source(core: RunCore, plan: SourcePlan) -> object:
     """Read an async source to its end; raises what it raises."""
     reading = Reading(core, plan)
-    feed: Callable[[Any], None] | None = None
-    with reading.watched():
-        async with opened(plan.source) as (items, reading.live):
-            async for item in items:
-                if feed is None:
-                    feed = reading.begin(item)
-                try:
-                    feed(item)
-                except Exception as exc:  # noqa: BLE001 -- said in a diagnostic
-                    reading.failed(exc)
+    async with aclosing(reading.steps()) as steps:
+        async for _ in steps:
+            pass
     return reading.end()
 
 

@@ -1,43 +1,40 @@
-"""A bare model's stream, read in the reader's own task: no task, queue or hop between them.
+"""A stream read in the reader's own task: no task, queue or hop between them.
 
 For readers that live and die with the run, as ``sse_bytes`` is. Guarantees the same events, stop
 and ending as the run in a task of its own: a stop from elsewhere interrupts the reader's await
-without cancelling the reader; the provider's connection is closed at once.
+without cancelling the reader; the stream, and so the provider's connection, is closed at once.
+What is read, and how, is in ``direct_streams``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from time import time_ns
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_streamkit.failures import LOGGER
-from langchain_streamkit.runs.drive import Answer, as_agen
 from langchain_streamkit.runs.inside import begin_work
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 
     from langchain_streamkit.runs.core import RunCore
-    from langchain_streamkit.sources.lane import Framing, TextLane
-    from langchain_streamkit.sources.pieces import Piece
     from langchain_streamkit.wire.source import Frames
 
 
 Tail: TypeAlias = "Callable[[], Coroutine[Any, Any, None]]"
 
 
-class DirectReader:
-    """Drives the model's stream whenever the reader asks; ``tail`` follows the terminal event."""
+class DirectReader(ABC):
+    """Drives a stream whenever the reader asks; ``tail`` follows the terminal event."""
 
     def __init__(self, core: RunCore, frames: Frames, tail: Tail) -> None:
         self._core = core
         self._sequencer = core.sequencer
         self._frames = frames
         self._tail = tail
-        self._answer = Answer(core)
-        self._next = self._first
-        """Gives the next chunk."""
+        self._next: Callable[[], Awaitable[Any]] = self._first
+        """Gives the next item."""
         self._stream: AsyncGenerator[Any, None] | None = None
         self._reading: asyncio.Task[Any] | None = None
         self._interrupted = False
@@ -45,55 +42,58 @@ class DirectReader:
         self.shared = False
         """Views read too, so the stream is driven whether this reader asks or not."""
         self._pump: asyncio.Task[None] | None = None
-        self._lane: tuple[TextLane, Framing] | None = None
-        """The short way, while it is open, nothing else waits and nobody has asked to stop."""
         self._loop = asyncio.get_running_loop()
+
+    # ---- what differs ------------------------------------------------------------------------
+
+    @abstractmethod
+    async def read(self, reader: object) -> bytes:
+        """The frames of what comes next. Raises StopAsyncIteration at the end.
+
+        ``reader`` is whose dropping cancels the run: it is held while someone waits in here.
+        """
+
+    @abstractmethod
+    def _opened(self) -> AsyncGenerator[Any, None]:
+        """The stream itself, begun now."""
+
+    @abstractmethod
+    def _take(self, item: Any) -> None:
+        """Tell of an item, for whoever reads."""
+
+    @abstractmethod
+    def _result(self) -> Any:
+        """What the run returned, when the stream has ended by itself."""
+
+    @abstractmethod
+    def _told(self, error: BaseException) -> None:
+        """The stream ended by ``error``."""
+
+    def _no_short_way(self) -> None:  # noqa: B027 -- where there is none
+        """From now on, every item is told of in full."""
+
+    # ---- reading -----------------------------------------------------------------------------
 
     @property
     def read_here(self) -> bool:
         """Whether the task that asks is the one that reads, so that it cannot wait for the end."""
         return self._reading is not None and self._reading is asyncio.current_task()
 
-    async def read(self, reader: object) -> bytes:
-        """The frames of what comes next. Raises StopAsyncIteration at the end.
+    async def _first(self) -> Any:
+        """Open the stream, and return its first item."""
+        self._stream = self._opened()
+        self._next = self._stream.__anext__
+        return await self._next()
 
-        ``reader`` is whose dropping cancels the run: it is held while someone waits in here.
-        """
-        self._reading = asyncio.current_task(self._loop)
-        try:
-            while True:
-                lane = self._lane
-                if lane is None:
-                    if data := await self._taken():
-                        return data
-                    lane = self._lane
-                try:
-                    chunk = await self._next()
-                    lane = self._lane  # a view may have been opened meanwhile
-                    pieces = self._answer.note(chunk)
-                    if lane is None or type(pieces) is not str:
-                        self._say(chunk, pieces)
-                        continue
-                    block, framing = lane
-                    frame = block.delta(pieces, time_ns() // 1_000_000, framing)
-                    if frame is None and not block.open:
-                        self._say(chunk, pieces)
-                except StopAsyncIteration:
-                    await self._finish()
-                    continue
-                except BaseException as exc:  # noqa: BLE001 -- becomes the terminal event
-                    await self._failed(exc)
-                    continue
-                if frame:
-                    return frame
-        finally:
-            self._reading = None
-            if self.shared:
-                self._drive()
+    def _left(self) -> None:
+        """The reader goes elsewhere."""
+        self._reading = None
+        if self.shared:
+            self._drive()
 
     def share(self) -> None:
         """A view was opened: from the next chunk on, a task of its own drives the stream."""
-        self._lane = None
+        self._no_short_way()
         self.shared = True
         if self._reading is None:
             self._drive()
@@ -106,45 +106,13 @@ class DirectReader:
         begin_work(self._core.run_id)
         try:
             while True:
-                self._answer.add(await self._next())
+                self._take(await self._next())
         except StopAsyncIteration:
             await self._finish()
         except BaseException as exc:
             await self._end(exc)
             if isinstance(exc, KeyboardInterrupt | SystemExit):
                 raise
-
-    async def _first(self) -> Any:
-        """Make the call, and return the first chunk of its answer."""
-        self._answer.begin()
-        plan = self._core.call
-        self._stream = as_agen(plan.runnable.astream(plan.input, plan.config, **plan.kwargs))
-        self._next = self._stream.__anext__
-        return await self._next()
-
-    def _say(self, chunk: Any, pieces: str | tuple[Piece, ...]) -> None:
-        """Let a chunk go the long way."""
-        self._lane = None
-        self._answer.say(chunk, pieces)
-
-    async def _taken(self) -> bytes:
-        """The frames of what the sequencer holds. If there are none, and it is not the end: the
-        stream has to be asked, and ``_lane`` is the short way of its text, if there is one.
-        """
-        sequencer = self._sequencer
-        while True:
-            ended = sequencer.ended
-            if sequencer.has_more:
-                if data := sequencer.encoded(self._frames):
-                    return data
-            elif ended:
-                raise StopAsyncIteration
-            if not self._core.stopping:
-                lane = sequencer.lane(self._core.plan.run_id)
-                self._lane = None if lane is None else (lane, lane.frame_with(self._frames))
-                return b""
-            self._cancels_left()
-            await self._end(asyncio.CancelledError())
 
     async def aclose(self) -> None:
         """Leave the run: it is cancelled if it has not ended."""
@@ -154,7 +122,7 @@ class DirectReader:
 
     def stop(self) -> None:
         """Interrupt the reader's await, or close the stream while the reader is elsewhere."""
-        self._lane = None
+        self._no_short_way()
         if self._pump is not None:
             self._pump.cancel()
         elif self._reading is not None:
@@ -172,18 +140,18 @@ class DirectReader:
             self._loop.create_task(self._tail())
 
     async def _finish(self) -> None:
-        self._lane = None
+        self._no_short_way()
         result, error = None, None
         try:
-            result = self._answer.end()
+            result = self._result()
         except Exception as exc:  # noqa: BLE001 -- chunks that do not merge fail the run
             error = exc
         self._core.conclude(result, error)
         await self._tail()
 
     async def _failed(self, error: BaseException) -> None:
-        """The model raised, or the reader was cancelled: only the latter is raised to it."""
-        self._lane = None
+        """The stream raised, or the reader was cancelled: only the latter is raised to it."""
+        self._no_short_way()
         if isinstance(error, GeneratorExit):  # the await is being closed, and may not go on
             self._reading = None
             self._core.stop("disconnect")
@@ -225,5 +193,5 @@ class DirectReader:
             await self._tail()
 
     def _conclude(self, error: BaseException) -> None:
-        self._core.tap.failed(self._core.plan.run_id, error)
+        self._told(error)
         self._core.conclude(None, error)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import STOP_GRACE_S
-from langchain_streamkit.runs.direct import DirectReader
+from langchain_streamkit.runs.direct_streams import ModelReader, SourceReader
 from langchain_streamkit.runs.drive import drive
 from langchain_streamkit.runs.inside import (
     begin_work,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.events import CancelReason
     from langchain_streamkit.runs.core import RunCore
+    from langchain_streamkit.runs.direct import DirectReader
     from langchain_streamkit.runs.views.feed import Feed
     from langchain_streamkit.wire.source import Frames
 
@@ -84,10 +85,17 @@ class AsyncDriver:
         self.core.outlets.start(loop)
         self.core.begin()
         self.core.stop_work = self._stop_work
-        if frames is not None and self.core.plan.route == "items" and not self.core.outlets:
-            self._direct = DirectReader(self.core, frames, self._tail)
-            return
+        if frames is not None and not self.core.outlets:
+            self._direct = self._direct_reader(frames)
+            if self._direct is not None:
+                return
         self._task = loop.create_task(self._life(), name=f"streamkit run {self.core.run_id}")
+
+    def _direct_reader(self, frames: Frames) -> DirectReader | None:
+        plan = self.core.plan
+        if plan.route == "source":
+            return SourceReader(self.core, plan, frames, self._tail)
+        return ModelReader(self.core, frames, self._tail) if plan.route == "items" else None
 
     async def _life(self) -> None:
         """The call, the terminal event, then sinks and on_end; all in one task."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -369,3 +370,61 @@ async def test_included_events_only() -> None:
     run = adapt(Source(*await v2_items()), include=["text"])
     kinds = {event.type for event in await read(run)}
     assert kinds == {"run.started", "text.started", "text.delta", "text.finished", "run.finished"}
+
+
+# ---- read in the reader's own task, as bytes -----------------------------------------------------
+
+
+async def frames_of(run: AsyncRun[Any]) -> bytes:
+    return b"".join([part async for part in sse_bytes(run, view="all")])
+
+
+async def test_the_bytes_of_a_source_are_the_frames_of_its_events() -> None:
+    items = await v2_items()
+    data = await frames_of(adapt(Source(*items)))
+    events = await read(adapt(Source(*items)))
+    told = [line[6:] for line in data.splitlines() if line.startswith(b'data: {"type')]
+    kinds = [json.loads(line)["type"] for line in told]
+    joined = [kind for kind in kinds if kind != "text.delta"]
+    assert joined == [event.type for event in events if event.type != "text.delta"]
+    assert data.endswith(b"event: end\ndata: {}\n\n")
+
+
+async def test_cancelling_a_source_that_is_read_as_bytes_closes_it_and_ends_the_bytes() -> None:
+    source = Source(*(await v2_items())[:4], hang=True)
+    run = adapt(source)
+    reading = asyncio.create_task(frames_of(run))
+    await source.waiting.wait()
+    await run.cancel()
+    assert b"run.cancelled" in await reading
+    assert (source.closed, run.outcome) == (True, "cancelled")
+
+
+async def test_cancelling_the_task_that_reads_the_bytes_closes_the_source() -> None:
+    source = Source(*(await v2_items())[:4], hang=True)
+    run = adapt(source)
+    reading = asyncio.create_task(frames_of(run))
+    await source.waiting.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert (source.closed, run.outcome) == (True, "cancelled")
+
+
+async def test_an_exception_of_a_source_ends_its_bytes() -> None:
+    source = Source(*(await v2_items())[:4], then=ConnectionError("gone"))
+    run = adapt(source)
+    assert b"run.failed" in await frames_of(run)
+    assert (source.closed, run.outcome) == (True, "failed")
+
+
+async def test_a_view_beside_the_bytes_of_a_source_loses_nothing() -> None:
+    items = await v2_items()
+    run = adapt(Source(*items))
+
+    async def text() -> str:
+        return "".join([piece async for piece in run.text])
+
+    data, spoken = await asyncio.gather(frames_of(run), text())
+    assert spoken == "Hello you"
+    assert data.endswith(b"event: end\ndata: {}\n\n")
