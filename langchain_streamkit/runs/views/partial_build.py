@@ -49,11 +49,10 @@ def partial(type_: Any, value: Any) -> Any:
         return partial(args[0], value)  # what is asked of the whole of it can wait
     if origin in (Union, types.UnionType):
         return _of_union(type_, args, value)
-    of_many: Any = origin if isinstance(origin, type) else object
+    of_many = cast("type[Any]", origin if isinstance(origin, type) else object)
     if isinstance(value, list):
         items = cast("list[object]", value)
-        fixed = issubclass(of_many, tuple) and not (len(args) == 2 and args[1] is ...)
-        if issubclass(of_many, Sequence | AbstractSet) and not fixed:
+        if _is_collection(of_many, args):
             return _collection(of_many, args[0], items)
         return _leaf(type_, items)
     if isinstance(value, dict):
@@ -122,6 +121,12 @@ def _keys(name: str, *aliases: object) -> tuple[str, ...]:
         choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
         keys += [choice for choice in choices if isinstance(choice, str)]
     return (*keys, name)
+
+
+def _is_collection(origin: type[Any], args: Sequence[Any]) -> bool:
+    """Whether it holds any number of items of one type: a tuple may hold one each of several."""
+    fixed = issubclass(origin, tuple) and not (len(args) == 2 and args[1] is ...)
+    return issubclass(origin, Sequence | AbstractSet) and not fixed
 
 
 def _collection(origin: type[Any], item: Any, values: list[object]) -> Any:
