@@ -70,7 +70,25 @@ def test_notebook_prints_no_warning(executed: Any) -> None:
     assert said == []
 
 
-def test_notebook_shows_a_run_live_and_a_plot(executed: Any) -> None:
+def only(stem: str) -> pytest.MarkDecorator:
+    """The notebook of that name, and no other."""
+    found = [path for path in NOTEBOOKS if path.stem == stem]
+    return pytest.mark.parametrize("path", found, ids=[stem], indirect=True)
+
+
+@only("02_routes")
+def test_every_route_shows_the_same_side_by_side(executed: Any) -> None:
+    tables = [
+        data["text/html"]
+        for output in outputs(executed, "execute_result")
+        if "text/html" in (data := output.data)
+    ]
+    assert len(tables) == 1
+    assert tables[0].count("It is sunny in Lisbon, 21 °C.") == tables[0].count("<th") > 4
+
+
+@only("01_quickstart")
+def test_quickstart_shows_a_run_live_and_a_plot(executed: Any) -> None:
     shown = [output.data for output in outputs(executed, "display_data")]
     cards = [data["text/html"] for data in shown if "text/html" in data]
     assert any("finished" in card and "assistant" in card for card in cards)

@@ -9,7 +9,7 @@ from langchain.agents.middleware import ModelRetryMiddleware
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import adispatch_custom_event
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.output_parsers import JsonOutputParser
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import InjectedToolCallId, tool
@@ -21,6 +21,7 @@ from langgraph.types import Command, RetryPolicy, Send, interrupt
 from pydantic import BaseModel
 
 from langchain_streamkit.testing import ToolCall, Turn
+from tests.scenarios.test_scenarios_progress import dig
 from tests.scenarios.told import HI, USAGE, add, broken, calls, graph, half, node_of, says
 
 if TYPE_CHECKING:
@@ -323,3 +324,11 @@ def message_handed_to_the_parent() -> Any:
     builder.add_node("other", node_of(says("Thank you")))
     builder.add_edge(START, "inner")
     return builder.compile()
+
+
+@scene()
+def progress_and_pictures() -> Any:
+    picture = {"type": "image", "base64": "AAAA", "mime_type": "image/png"}
+    shown = Turn(chunks=[AIMessageChunk(content=[picture]), "Deep enough"], usage=USAGE)
+    asks = says(calls(ToolCall("dig", {"depth": 2}, id="c1")), shown)
+    return create_agent(asks, [dig])

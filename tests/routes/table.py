@@ -13,7 +13,7 @@ import msgspec
 
 from langchain_streamkit.events import EVENT_CLASSES
 from tests.routes.scenes import SCENES
-from tests.routes.ways import WAYS, seen
+from tests.routes.ways import ASKED, WAYS, seen
 
 if TYPE_CHECKING:
     from langchain_streamkit.events import Event
@@ -25,6 +25,9 @@ COLUMNS = {
     "our_run": "`astream()`",
     "our_handler": "handler",
     "events_v2": "events v2",
+    "events_v3": "events v3",
+    "graph_items": "`graph.astream`",
+    "remote_graph_items": "`RemoteGraph`",
 }
 """The routes of the table and their headings."""
 
@@ -35,7 +38,11 @@ _YES, _NO = "yes", "-"
 
 async def given() -> dict[str, Given]:
     """What every route of the table gave over all scenarios, everything captured."""
-    return {route: await _by(route) for route in COLUMNS}
+    ASKED.update(capture={"state", "checkpoints"}, output_deltas=True)
+    try:
+        return {route: await _by(route) for route in COLUMNS}
+    finally:
+        ASKED.clear()
 
 
 async def _by(route: str) -> Given:

@@ -14,7 +14,8 @@ from langgraph.types import Command
 from langchain_streamkit import RunSnapshot, adapt
 from langchain_streamkit import events as ev
 from langchain_streamkit.errors import SourceFailed
-from langchain_streamkit.sources.adapters.plain import as_message, messages_of_state, tool_output
+from langchain_streamkit.sources.adapters.plain_messages import as_message
+from langchain_streamkit.sources.adapters.plain_state import messages_of_state, tool_output
 from langchain_streamkit.testing import Turn, assert_legal
 from langchain_streamkit.values import to_plain
 from tests.routes.ways import recorded

@@ -33,6 +33,14 @@ Way: TypeAlias = Callable[[Any, Any, dict[str, Any]], Awaitable["list[Event]"]]
 WAYS: dict[str, Way] = {}
 
 
+ASKED: dict[str, Any] = {}
+"""Further options of every run: nothing, unless a test asks for more."""
+
+
+def told_of(source: Any) -> Any:
+    return adapt(source, **ASKED)
+
+
 def way(run: Way) -> Way:
     WAYS[run.__name__] = run
     return run
@@ -64,12 +72,12 @@ async def recorded(stream: Any) -> list[Any]:
 @way
 async def our_run(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
     given: Any = config
-    return await _all(astream(graph, value, given))
+    return await _all(astream(graph, value, given, **ASKED))
 
 
 @way
 async def our_handler(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
-    handler = StreamCallbackHandler()
+    handler = StreamCallbackHandler(capture=ASKED.get("capture", ()))
     with contextlib.suppress(Exception):
         await graph.ainvoke(value, {**config, "callbacks": [handler]})
     return list(handler)
@@ -85,12 +93,12 @@ def _v2(graph: Any, value: Any, config: dict[str, Any]) -> Any:
 
 @way
 async def events_v2(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
-    return await _all(adapt(_v2(graph, value, config)))
+    return await _all(told_of(_v2(graph, value, config)))
 
 
 @way
 async def events_v2_recorded(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
-    return list(adapt(await recorded(_v2(graph, value, config))))
+    return list(told_of(await recorded(_v2(graph, value, config))))
 
 
 @way
@@ -119,7 +127,7 @@ async def _through_json(stream: Any, written: Callable[[Any], str]) -> list[Even
     with contextlib.suppress(Exception):
         async for item in stream:
             lines.append(written(item))  # noqa: PERF401 -- those before the failure are kept
-    return list(adapt([json.loads(line) for line in lines]))
+    return list(told_of([json.loads(line) for line in lines]))
 
 
 def plain(value: Any) -> Any:
@@ -151,17 +159,17 @@ def _items(
 
 @way
 async def graph_items(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
-    return await _all(adapt(_items(graph, value, config)))
+    return await _all(told_of(_items(graph, value, config)))
 
 
 @way
 async def graph_items_v2_parts(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
-    return await _all(adapt(_items(graph, value, config, version="v2")))
+    return await _all(told_of(_items(graph, value, config, version="v2")))
 
 
 @way
 async def graph_items_recorded(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
-    return list(adapt(await recorded(_items(graph, value, config))))
+    return list(told_of(await recorded(_items(graph, value, config))))
 
 
 @way
@@ -174,20 +182,20 @@ async def graph_items_sync(graph: Any, value: Any, config: dict[str, Any]) -> li
             while (item := runner.run(anext(stream, _END))) is not _END:
                 yield item
 
-    return await asyncio.to_thread(lambda: list(adapt(items())))
+    return await asyncio.to_thread(lambda: list(told_of(items())))
 
 
 @way
 async def remote_graph_items(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
     async with remote_graph(await frames_of(_items(graph, value, config))) as remote:
-        return await _all(adapt(_items(remote, value, config)))
+        return await _all(told_of(_items(remote, value, config)))
 
 
 @way
 async def remote_graph_items_sync(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
     async with remote_graph(await frames_of(_items(graph, value, config))) as remote:
         items = _items(remote, value, config, call="stream")
-        return await asyncio.to_thread(lambda: list(adapt(items)))
+        return await asyncio.to_thread(lambda: list(told_of(items)))
 
 
 # ---- astream_events(version="v3") ----------------------------------------------------------------
@@ -204,18 +212,18 @@ async def v3_stream(graph: Any, value: Any, config: dict[str, Any]) -> Any:
 
 @way
 async def events_v3(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
-    return await _all(adapt(await v3_stream(graph, value, config)))
+    return await _all(told_of(await v3_stream(graph, value, config)))
 
 
 @way
 async def events_v3_recorded(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
-    return list(adapt(await recorded(await v3_stream(graph, value, config))))
+    return list(told_of(await recorded(await v3_stream(graph, value, config))))
 
 
 @way
 async def events_v3_json(graph: Any, value: Any, config: dict[str, Any]) -> list[Event]:
     items = await recorded(await v3_stream(graph, value, config))
-    return list(adapt(json.loads(json.dumps(to_plain(items)))))
+    return list(told_of(json.loads(json.dumps(to_plain(items)))))
 
 
 # ---- what a route cannot tell --------------------------------------------------------------------

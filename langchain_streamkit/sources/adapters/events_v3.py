@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from langchain_streamkit.errors import AdaptError, ProducerLost, SourceFailed
 from langchain_streamkit.sources.adapters.base import Adapter, Opening
 from langchain_streamkit.sources.adapters.nodes import Nodes
-from langchain_streamkit.sources.adapters.plain import as_message
+from langchain_streamkit.sources.adapters.plain_messages import as_message
 from langchain_streamkit.sources.adapters.v3_calls import ModelCalls, ToolCalls
 from langchain_streamkit.sources.adapters.v3_messages import BREAKS, message_id_of
 from langchain_streamkit.sources.adapters.v3_state import INTERRUPTS, Interrupts, States

@@ -33,6 +33,10 @@ _CLASSES: Final[tuple[type[BaseMessage], ...]] = (
 )
 _BY_TYPE: Final = {cls.model_fields["type"].default: cls for cls in _CLASSES}
 _BY_NAME: Final = {cls.__name__: cls for cls in _CLASSES}
+_OF_MESSAGES: Final = frozenset(
+    {"id", "additional_kwargs", "response_metadata", "tool_calls", "tool_call_id", "usage_metadata"}
+)
+"""What tells a message from somebody's own dictionary with a type and a content: any of these."""
 _COMMAND_KEYS: Final = frozenset({"graph", "update", "resume", "goto"})
 _DEPTH: Final = 16
 """How deep in a state messages are looked for."""
@@ -72,6 +76,8 @@ def as_message(value: object) -> BaseMessage | None:
         if "content" not in fields:
             data = _fields(fields.get("data"))
         cls = _BY_TYPE.get(kind) if isinstance(kind, str) else None
+        if data is None or _OF_MESSAGES.isdisjoint(data):
+            return None
     return None if cls is None or data is None else _made(cls, data)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from langchain_streamkit.errors import AdaptError, SourceFailed
-from langchain_streamkit.sources.adapters.plain import tool_output
+from langchain_streamkit.sources.adapters.plain_state import tool_output
 from langchain_streamkit.sources.adapters.v3_messages import MessageReader, final, message_id_of
 from langchain_streamkit.sources.piece_types import as_dict, as_list
 from langchain_streamkit.sources.results import now_ms

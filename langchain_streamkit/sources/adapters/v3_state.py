@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import ToolMessage
 
-from langchain_streamkit.sources.adapters.plain import messages_of_state, messages_of_update
+from langchain_streamkit.sources.adapters.plain_state import messages_of_state, messages_of_update
 from langchain_streamkit.sources.node_output import snapshot
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import InterruptSeen, KnownMessages, MessagesSeen, Paused

@@ -1,71 +1,23 @@
-"""LangChain objects in recorded items, as objects again.
+"""The messages in states, updates and tool outputs, live or recorded.
 
-Items that went through JSON hold messages as ``model_dump`` or LangChain's ``dumpd`` writes them.
-Guarantees: objects come back as they are; what is no message is None; nothing raises or changes.
+Guarantees: nothing given is changed, nothing raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    BaseMessage,
-    ChatMessage,
-    FunctionMessage,
-    HumanMessage,
-    HumanMessageChunk,
-    SystemMessage,
-    SystemMessageChunk,
-    ToolMessage,
-)
-
+from langchain_streamkit.sources.adapters.plain_messages import as_message
 from langchain_streamkit.sources.node_output import returned_messages
-from langchain_streamkit.sources.piece_types import as_dict, as_list
+from langchain_streamkit.sources.piece_types import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CLASSES: Final[dict[str, type[BaseMessage]]] = {
-    "ai": AIMessage,
-    "human": HumanMessage,
-    "system": SystemMessage,
-    "tool": ToolMessage,
-    "function": FunctionMessage,
-    "chat": ChatMessage,
-    "AIMessageChunk": AIMessageChunk,
-    "HumanMessageChunk": HumanMessageChunk,
-    "SystemMessageChunk": SystemMessageChunk,
-}
-_BY_NAME: Final = {cls.__name__: cls for cls in _CLASSES.values()}
-_OF_EVERY_MESSAGE: Final = ("additional_kwargs", "response_metadata")
+    from langchain_core.messages import BaseMessage
+
 _COMMAND: Final = frozenset({"graph", "update", "resume", "goto"})
-
-
-def as_message(value: object) -> BaseMessage | None:
-    """The message that ``value`` is, or was before it was written as JSON."""
-    if isinstance(value, BaseMessage):
-        return value
-    if not isinstance(value, dict):
-        return None
-    fields = cast("dict[str, Any]", value)
-    kind: object = fields.get("type")
-    if kind == "constructor" and fields.get("lc") == 1:
-        name = (None, *as_list(fields.get("id")))[-1]
-        cls = _BY_NAME.get(name) if isinstance(name, str) else None
-        fields = as_dict(fields.get("kwargs"))
-    else:
-        cls = _CLASSES.get(kind) if isinstance(kind, str) else None
-        if "content" not in fields or not any(key in fields for key in _OF_EVERY_MESSAGE):
-            return None
-    if cls is None:
-        return None
-    try:
-        return cls.model_validate(dict(fields))  # validators of messages write into what they get
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 def messages_of_state(state: object) -> Iterator[BaseMessage]:
