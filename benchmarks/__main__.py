@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from benchmarks import table
+from benchmarks.adapting import measure_adapting
 from benchmarks.counting import measure_counting
 from benchmarks.imports import IN_USE, PACKAGE, import_ms
 from benchmarks.machine import describe
@@ -24,6 +25,7 @@ from benchmarks.profiling import profile
 from benchmarks.routes import FLOOR
 from benchmarks.targets import (
     Verdict,
+    adapting_verdicts,
     cost_verdicts,
     counting_verdicts,
     growth_verdicts,
@@ -99,10 +101,13 @@ def measure_all(sizes: Sizes) -> Report:
     sleep = measure_sleep(sizes.long)
     _tell("counting")
     counting = measure_counting(sizes.counted, sizes.long_rounds)
+    _tell("adapting")
+    adapting = measure_adapting(sizes.tokens, sizes.rounds)
     _tell("imports")
     verdicts = [
         *cost_verdicts(samples),
         *counting_verdicts(counting),
+        *adapting_verdicts(adapting),
         *growth_verdicts(growths, sizes.tokens, sizes.long),
         *memory_verdicts(sleep),
         *import_verdicts({one: import_ms(one, sizes.imports) for one in (PACKAGE, IN_USE)}),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from statistics import median
@@ -38,7 +39,9 @@ class Samples(NamedTuple):
 def measure(
     tokens: int, rounds: int, names: Iterable[str] = tuple(WORKLOADS), *, tell: Progress
 ) -> dict[str, Samples]:
-    """Measure every route of the workloads; each round begins with another route."""
+    """Measure every route of the workloads, in another order each round: what a route leaves behind
+    (memory, caches) is then nobody's in particular.
+    """
     taken: dict[str, dict[str, list[float]]] = {}
     with asyncio.Runner() as runner:
         for turn in range(-1, rounds):  # the first one imports and fills caches
@@ -50,8 +53,8 @@ def measure(
 
 async def _round(name: str, tokens: int, turn: int, taken: dict[str, list[float]]) -> None:
     routes = routes_for(name)
-    first = turn % len(routes)
-    for route in routes[first:] + routes[:first]:
+    random.Random(turn).shuffle(routes)
+    for route in routes:
         cost = await sample(name, route, tokens)
         if turn >= 0:
             taken.setdefault(route, []).append(cost)

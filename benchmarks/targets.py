@@ -10,6 +10,7 @@ from benchmarks.imports import PACKAGE
 from benchmarks.routes import FLOOR, LIMIT, OURS, V2, V3
 
 if TYPE_CHECKING:
+    from benchmarks.adapting import Adapting
     from benchmarks.imports import Import
     from benchmarks.measure import Growth, Samples
     from benchmarks.memory import Sleep
@@ -27,6 +28,7 @@ is taken off first, and the rest of the tolerance is the noise of such long samp
 _COUNTING_US = 6.0
 _COUNTED = ("English", "Python code", "Chinese")
 """The texts whose count costs no more than that for a chunk, however long they are."""
+_ADAPTING_US = 3.0
 _IMPORT_MS = 50.0
 _MEMORY_MB = 4.0
 
@@ -60,6 +62,12 @@ def counting_verdicts(costs: Mapping[str, Mapping[int, float]]) -> Iterator[Verd
     for name in _COUNTED:
         what = f"counting a chunk of {name}, {max(costs[name]):,} tokens"
         yield Verdict(what, cost_at_the_end(costs, name), _COUNTING_US, " us")
+
+
+def adapting_verdicts(cost: Adapting) -> Iterator[Verdict]:
+    what = "adapt() over events v2, a token beyond iterating them"
+    yield Verdict(f"{what}: to SSE bytes", cost.to_bytes, _ADAPTING_US, " us")
+    yield Verdict(f"{what}: to events, in a task of its own", cost.to_events, None, " us")
 
 
 def import_verdicts(milliseconds: Mapping[Import, float]) -> Iterator[Verdict]:

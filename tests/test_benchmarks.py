@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import Report, Sizes, main
+from benchmarks.adapting import measure_adapting
 from benchmarks.counting import TEXTS, chunks, measure_counting
 from benchmarks.imports import IN_USE, PACKAGE, Import, import_ms
 from benchmarks.machine import describe
@@ -17,6 +18,7 @@ from benchmarks.routes import OURS, ROUTES, V3, routes_for
 from benchmarks.table import costs, markdown, plain, promises
 from benchmarks.targets import (
     Verdict,
+    adapting_verdicts,
     cost_verdicts,
     counting_verdicts,
     growth_verdicts,
@@ -129,6 +131,13 @@ def test_command_measures_counting_alone(capsys: pytest.CaptureFixture[str]) -> 
     shown = capsys.readouterr().out
     assert "run: Chinese without punctuation" in shown
     assert "ours / floor" not in shown
+
+
+def test_adapting_is_measured_beyond_iterating() -> None:
+    cost = measure_adapting(tokens=50, rounds=1)
+    bound, told = adapting_verdicts(cost)
+    assert (bound.at_most, told.at_most) == (3.0, None)
+    assert (bound.measured, told.measured) == (cost.to_bytes, cost.to_events)
 
 
 def test_verdict_is_met_up_to_its_bound_and_missed_beyond() -> None:
