@@ -332,3 +332,8 @@ def progress_and_pictures() -> Any:
     shown = Turn(chunks=[AIMessageChunk(content=[picture]), "Deep enough"], usage=USAGE)
     asks = says(calls(ToolCall("dig", {"depth": 2}, id="c1")), shown)
     return create_agent(asks, [dig])
+
+
+@scene()
+def calls_left_to_the_caller() -> Any:
+    return graph(ask=node_of(says(calls(ToolCall("confirm", {"a": 1}, id="c1"))))).compile()
