@@ -48,7 +48,7 @@ class Reading:
 
     def __init__(self, core: RunCore, plan: SourcePlan) -> None:
         self._core = core
-        self._plan = plan
+        self.plan = plan
         self._adapter: Adapter | None = None
         self._skipped: set[str] = set()
         self.live = False
@@ -57,7 +57,7 @@ class Reading:
     def begin(self, first: Any) -> Callable[[Any], None]:
         """Choose the adapter and open the run; returns what takes the items. Raises AdaptError."""
         core = self._core
-        adapter = self._adapter = recognise(first, core.tap, core.lanes, mode=self._plan.mode)
+        adapter = self._adapter = recognise(first, core.tap, core.lanes, mode=self.plan.mode)
         adapter.output_deltas = core.plan.options.output_deltas
         adapter.live = self.live
         core.open(*adapter.opening(first))
@@ -93,7 +93,7 @@ class Reading:
         """Read an async source, item by item; closed early, it closes the source."""
         feed: Callable[[Any], None] | None = None
         with self.watched():
-            async with opened(self._plan.source) as (items, self.live):
+            async with opened(self.plan.source) as (items, self.live):
                 async for item in items:
                     if feed is None:
                         feed = self.begin(item)

@@ -37,7 +37,9 @@ class DirectReader(ABC):
         """Gives the next item."""
         self._stream: AsyncGenerator[Any, None] | None = None
         self._reading: asyncio.Task[Any] | None = None
-        self._interrupted = False
+        self._interrupts = 0
+        """How often the reader was cancelled from here."""
+        self._ending = False
         self._closing: asyncio.Task[None] | None = None
         self.shared = False
         """Views read too, so the stream is driven whether this reader asks or not."""
@@ -72,6 +74,9 @@ class DirectReader(ABC):
     def _no_short_way(self) -> None:  # noqa: B027 -- where there is none
         """From now on, every item is told of in full."""
 
+    async def _unread(self) -> None:  # noqa: B027 -- where nothing is open
+        """Close what was never read."""
+
     # ---- reading -----------------------------------------------------------------------------
 
     @property
@@ -86,7 +91,9 @@ class DirectReader(ABC):
         return await self._next()
 
     def _left(self) -> None:
-        """The reader goes elsewhere."""
+        """The reader goes elsewhere, and is not to be taken for cancelled there."""
+        if self._interrupts:
+            self._cancels_left()
         self._reading = None
         if self.shared:
             self._drive()
@@ -114,11 +121,9 @@ class DirectReader(ABC):
             if isinstance(exc, KeyboardInterrupt | SystemExit):
                 raise
 
-    async def aclose(self) -> None:
-        """Leave the run: it is cancelled if it has not ended."""
+    def leave(self) -> None:
+        """Cancel the run if it has not ended."""
         self._core.stop("disconnect")
-        if self._closing is not None:
-            await self._closing
 
     def stop(self) -> None:
         """Interrupt the reader's await, or close the stream while the reader is elsewhere."""
@@ -126,14 +131,29 @@ class DirectReader(ABC):
         if self._pump is not None:
             self._pump.cancel()
         elif self._reading is not None:
-            if self._reading is not asyncio.current_task():
-                self._interrupted = True
-                self._reading.cancel()
+            if self._reading is asyncio.current_task():
+                self._loop.call_soon(self._interrupt)  # by what is read: once that waits
+            else:
+                self._interrupt()
         elif self._closing is None and not self._core.ended:
             # The end at once: a loop that shuts down cancels the task before it has begun.
             self._conclude(asyncio.CancelledError())
             self._closing = self._loop.create_task(self._close_stream())
             self._closing.add_done_callback(self._closed)
+
+    def _interrupt(self) -> None:
+        if self._reading is not None and not (self._ending or self._core.ended):
+            self._interrupts += 1
+            self._reading.cancel()
+
+    def give_up(self) -> None:
+        """What is read did not notice the stop, or does not get closed: do not wait for it."""
+        if self._closing is not None and not self._closing.done():
+            self._closing.cancel()
+            self._loop.create_task(self._tail())
+        elif self._reading is not None:
+            self._ending = False
+            self._interrupt()
 
     def _closed(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -173,20 +193,26 @@ class DirectReader(ABC):
         task = self._reading
         if task is None:
             return 0
-        if self._interrupted:
-            self._interrupted = False
-            return task.uncancel()
+        while self._interrupts:
+            self._interrupts -= 1
+            task.uncancel()
         return task.cancelling()
 
     async def _end(self, error: BaseException) -> None:
-        await self._close_stream(tail=False)
-        self._conclude(error)
+        self._ending = True  # and not to be interrupted in that
+        try:
+            await self._close_stream(tail=False)
+        except asyncio.CancelledError:
+            if self._cancels_left():
+                self._loop.create_task(self._tail())
+                raise
+        finally:
+            self._conclude(error)
         await self._tail()
 
     async def _close_stream(self, *, tail: bool = True) -> None:
         try:
-            if self._stream is not None:
-                await self._stream.aclose()
+            await (self._unread() if self._stream is None else self._stream.aclose())
         except Exception as exc:  # noqa: BLE001 -- the run ends as it does all the same
             LOGGER.warning("the stream of run %s did not close", self._core.run_id, exc_info=exc)
         if tail:

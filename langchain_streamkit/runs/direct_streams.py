@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_streamkit.runs.adapted import Reading
 from langchain_streamkit.runs.direct import DirectReader
 from langchain_streamkit.runs.drive import Answer, as_agen
+from langchain_streamkit.runs.opening import closed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -137,6 +138,9 @@ class SourceReader(DirectReader):
 
     def _opened(self) -> AsyncGenerator[Any, None]:
         return self._source.steps()
+
+    async def _unread(self) -> None:
+        await closed(self._source.plan.source)
 
     def _take(self, item: Any) -> None:
         """It was told of when it was read."""

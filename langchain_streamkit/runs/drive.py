@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage, message_chunk_t
 from langchain_core.runnables import RunnableBinding
 
 from langchain_streamkit.runs.adapted import read_source, read_source_sync
+from langchain_streamkit.runs.opening import closed, closed_sync
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.sources.pieces import extract
 from langchain_streamkit.sources.results import now_ms
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 
 
 async def drive(core: RunCore) -> Any:
-    """Make the call in the running loop and return its result; raises what the call raises."""
+    """Make the call in the running loop and return its result; raises what the call raises.
+
+    Of a run that was stopped by now nothing is called; what it was to read is closed.
+    """
+    if core.stopping:
+        return await closed(core.plan.source) if core.plan.route == "source" else None
     core.called = True
     if core.plan.route == "source":
         return await read_source(core, core.plan)
@@ -51,6 +57,8 @@ async def drive(core: RunCore) -> Any:
 
 def drive_sync(core: RunCore) -> Any:
     """The same in plain synchronous code."""
+    if core.stopping:
+        return closed_sync(core.plan.source) if core.plan.route == "source" else None
     core.called = True
     if core.plan.route == "source":
         return read_source_sync(core, core.plan)

@@ -104,8 +104,7 @@ class AsyncDriver:
         self._calling = True  # a stop before this finds nothing to cancel, and is seen below
         begin_work(self.core.run_id)
         try:
-            if not self.core.stopping:
-                result = await drive(self.core)
+            result = await drive(self.core)
         except BaseException as exc:  # noqa: BLE001 -- becomes the terminal event
             error = exc
         self._calling = False
@@ -167,6 +166,8 @@ class AsyncDriver:
 
     def _give_up(self) -> None:
         """The call did not notice: end the run without it, and say what is still running."""
+        if self._direct is not None:
+            self._direct.give_up()
         if self._loop is None or self.core.ended or not (self._calling or self._direct):
             return
         self.core.end_unstopped()

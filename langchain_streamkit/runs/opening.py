@@ -1,4 +1,8 @@
-"""Sources as iterators: awaited or entered where they have to be, closed whatever happens."""
+"""Sources as iterators: awaited or entered where they have to be, closed whatever happens.
+
+Guarantees: what closing raises is a line in the log, since the source has said by then how its run
+ended; a source whose run is stopped before it was opened is closed too.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_streamkit.errors import AdaptError
+from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.hanging_up import hang_up_of
 from langchain_streamkit.sources.callbacks import StopRun
 
@@ -36,14 +41,19 @@ async def opened(source: Any) -> AsyncGenerator[tuple[AsyncIterator[Any], bool],
     try:
         yield items, _is_live(source)
     finally:
-        for one in (items, source):
-            for name in ("aclose", "close", "abort"):
-                close = getattr(one, name, None)
-                if close is not None:
-                    answer = close()
-                    if inspect.isawaitable(answer):
-                        await answer
-                    break
+        await closed(items, source)
+
+
+async def closed(*parts: Any) -> None:
+    """Close what can be closed."""
+    for part in parts:
+        close = _close_of(part, "aclose", "close", "abort")
+        try:
+            answer = None if close is None else close()
+            if inspect.isawaitable(answer):
+                await answer
+        except Exception as exc:  # noqa: BLE001 -- the run ends as it does all the same
+            _not_closed(part, exc)
 
 
 @contextmanager
@@ -63,10 +73,27 @@ def opened_sync(source: Any, core: RunCore) -> Generator[tuple[Iterator[Any], bo
             raise StopRun
         yield items, _is_live(source)
     finally:
-        for one in (items, source):
-            close = getattr(one, "close", None) or getattr(one, "abort", None)
+        closed_sync(items, source)
+
+
+def closed_sync(*parts: Any) -> None:
+    """Close what can be closed, in plain code."""
+    for part in parts:
+        close = _close_of(part, "close", "abort")
+        try:
             if close is not None:
                 close()
+        except Exception as exc:  # noqa: BLE001 -- the run ends as it does all the same
+            _not_closed(part, exc)
+
+
+def _close_of(part: Any, *names: str) -> Callable[[], Any] | None:
+    found = (getattr(part, name, None) for name in names)
+    return next((close for close in found if callable(close)), None)
+
+
+def _not_closed(part: object, error: Exception) -> None:
+    LOGGER.warning("a source, %s, did not close", type(part).__name__, exc_info=error)
 
 
 def _is_live(source: object) -> bool:
@@ -78,5 +105,6 @@ def _is_live(source: object) -> bool:
 
 def _closer(items: Iterator[Any]) -> Callable[[], None] | None:
     """What makes a blocked read end, from another thread: generators cannot be closed so."""
-    close = getattr(items, "close", None)
-    return None if inspect.isgenerator(items) else close
+    if inspect.isgenerator(items) or not hasattr(items, "close"):
+        return None
+    return lambda: closed_sync(items)  # it may hold a generator, and raise

@@ -134,4 +134,5 @@ class Direct(Encoded):
         if self._direct.shared:
             await super().aclose()
         else:
-            await self._direct.aclose()
+            self._direct.leave()
+            await self._driver.finished(reading=False)

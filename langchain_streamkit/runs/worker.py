@@ -66,8 +66,7 @@ class Worker:
         error: BaseException | None = None
         begin_work(self.core.run_id)
         try:
-            if not self.core.stopping:
-                result = drive_sync(self.core)
+            result = drive_sync(self.core)
         except BaseException as exc:  # noqa: BLE001 -- becomes the terminal event
             error = exc
         self.core.conclude(result, error)
