@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from langchain_streamkit import SSEResponse, adapt
 from tests.scenarios.told import HI, graph, node_of, says
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
 
 def answer_of(source: Any) -> Any:
