@@ -191,6 +191,17 @@ async def test_json_that_the_model_refuses_raises_with_its_text() -> None:
     assert isinstance(caught.value.__cause__, ValidationError)
 
 
+class Tree(BaseModel):
+    kids: list[Tree] = []
+
+
+def test_json_that_is_nested_beyond_what_python_can_read_is_invalid() -> None:
+    run = stream(ScriptedModel([[piece for _ in range(3000) for piece in '{"kids":[']]), "hi")
+    with pytest.raises(InvalidOutput, match="no Tree"):
+        list(run.partial(Tree))
+    assert run.outcome == "finished"
+
+
 async def test_json_that_is_cut_off_raises_though_its_parts_were_given() -> None:
     partials = aiter(astream(saying(TEXT[:40]), "hi").partial(Recipe))
     found = [await anext(partials)]

@@ -47,7 +47,7 @@ class Schema:
         """The object of the whole JSON. Raises InvalidOutput."""
         try:
             return self._adapter.validate_json(_cut(text))
-        except (ValidationError, ValueError) as exc:
+        except (ValidationError, ValueError, RecursionError) as exc:
             raise InvalidOutput(f"the JSON is no {self.name}: {exc}", text=text) from exc
 
     def found_in(self, result: Any) -> Any:
