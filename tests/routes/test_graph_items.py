@@ -365,3 +365,10 @@ def test_messages_of_one_id_in_two_nodes_are_two() -> None:
     events = list(adapt(items))
     assert_legal(events)
     assert [event.text for event in only(ev.TextFinished, events)] == ["Aa", "Bb"]
+
+
+def test_an_update_whose_node_has_no_name_is_left_out_with_the_reason() -> None:
+    items: list[Any] = [("updates", {"a": None}), ("updates", {5: {"x": 1}})]
+    found = [event for event in adapt(items) if isinstance(event, ev.Diagnostic)]
+    assert [one.code for one in found] == ["item_skipped"]
+    assert "5" in found[0].message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from datetime import date
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -310,3 +310,9 @@ async def test_parsing_is_linear_in_the_text(size: int, monkeypatch: pytest.Monk
     found = await aread(astream(ScriptedModel([pieces(text, 16)]), "hi").partial(Note))
     assert found[-1]["title"] == "x" * size
     assert sum(costs) <= 70 * len(text)
+
+
+def test_a_class_that_pydantic_cannot_check_is_refused_at_once() -> None:
+    broken = make_dataclass("Broken", [("a", "Nowhere")])
+    with pytest.raises(StreamUsageError, match="every name in its annotations known"):
+        stream(ScriptedModel(["{}"]), "hi").partial(broken)

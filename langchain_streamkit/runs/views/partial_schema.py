@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pydantic_core
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from typing_extensions import is_typeddict
 
 from langchain_streamkit.errors import InvalidOutput, StreamUsageError
@@ -37,7 +37,14 @@ class Schema:
         self.name: str = self._model.__name__
         self.names = frozenset({self.name, *_tool_name(model)})
         """What a tool call is called that carries one."""
-        self._adapter: TypeAdapter[Any] = TypeAdapter(self._model)
+        try:
+            self._adapter: TypeAdapter[Any] = TypeAdapter(self._model)
+            self._adapter.rebuild(raise_errors=True)
+        except (PydanticUserError, NameError) as exc:  # said at once, not at the first object
+            raise StreamUsageError(
+                f"Pydantic cannot check a {self.name}: {exc}; before Python 3.12 a TypedDict has to"
+                " be that of typing_extensions, and every name in its annotations known"
+            ) from exc
 
     def partial(self, value: dict[str, Any]) -> Any:
         """What of it is there and valid."""

@@ -35,6 +35,8 @@ def fields_of(payload: Any, mode: str) -> dict[str, Any]:
     fields = mapping(payload)
     if fields is None:
         raise AdaptError(f"{mode!r} items are dictionaries, this one is {shown(payload)}")
+    if not all(type(name) is str for name in fields):
+        raise AdaptError(f"{mode!r} items have names as keys, this one is {shown(payload)}")
     return dict(fields)
 
 
