@@ -13,6 +13,7 @@ from langchain_streamkit.runs.adapted import SourcePlan
 from langchain_streamkit.runs.async_run import AsyncRun
 from langchain_streamkit.runs.options import Options, checked_on_end, name_of, refuse_unknown
 from langchain_streamkit.runs.sync_run import Run
+from langchain_streamkit.runs.views.view import AsyncView, View
 from langchain_streamkit.sinks.base import as_sinks
 from langchain_streamkit.sources.adapters.belonging import V1_TEXT
 
@@ -161,8 +162,9 @@ def _is_async(source: Any) -> bool:
         raise StreamUsageError(
             f"{shown} is a runnable, not a stream; write astream(runnable, input)"
         )
-    if isinstance(source, AsyncRun | Run):
-        raise StreamUsageError(f"{shown} is a run already: read it as it is")
+    if isinstance(source, AsyncRun | Run | AsyncView | View):
+        what = "run" if isinstance(source, AsyncRun | Run) else "view of a run"
+        raise StreamUsageError(f"{shown} is a {what} already: read it as it is")
     if hasattr(source, "__aiter__") or inspect.isawaitable(source):
         return True
     if not (isinstance(given, str | bytes | dict) or hasattr(given, "model_dump")):  # one item
@@ -172,6 +174,10 @@ def _is_async(source: Any) -> bool:
             return True
         if hasattr(given, "__enter__"):
             return False
+    routine: Any = source
+    if inspect.isroutine(routine):
+        called = getattr(routine, "__name__", shown)
+        raise StreamUsageError(f"{called} is a function, not a stream; write adapt({called}(...))")
     raise StreamUsageError(
         f"adapt() takes a stream, not {shown}; pass what astream_events(...),"
         " graph.astream(...) or an OpenAI client with stream=True returns"

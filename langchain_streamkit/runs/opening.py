@@ -31,7 +31,7 @@ async def opened(source: Any) -> AsyncGenerator[tuple[AsyncIterator[Any], bool],
         if not (hasattr(source, "__aiter__") or hasattr(source, "__aenter__")):
             raise AdaptError(
                 f"what was awaited gave no stream but a {type(source).__name__}; an OpenAI client"
-                " gives one for stream=True"
+                " gives one for stream=True; for a runnable write astream(runnable, input)"
             )
     if not hasattr(source, "__aiter__"):
         async with source as entered, opened(entered) as inner:

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.tokens.boundaries import HARD, KINDS, last_hard
 from langchain_streamkit.tokens.vocabularies import load_encoding
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import tiktoken
 
     from langchain_streamkit.tokens.patterns import EncodingName
@@ -38,7 +41,7 @@ class TokenCounter:
 
     ``encoding`` is a name (loaded on the first use in the process, see ``aload_encoding``) or any
     ``tiktoken.Encoding``. To one whose pattern is neither o200k's nor cl100k's all text is one long
-    run. Raises StreamUsageError for an unknown name.
+    run. Raises StreamUsageError for what is no encoding.
     """
 
     __slots__ = (
@@ -56,7 +59,13 @@ class TokenCounter:
 
     def __init__(self, encoding: EncodingName | tiktoken.Encoding = "o200k_base") -> None:
         found = load_encoding(encoding) if isinstance(encoding, str) else encoding
-        self._encode = found.encode_ordinary
+        encode = getattr(found, "encode_ordinary", None)
+        if encode is None:
+            raise StreamUsageError(
+                f"TokenCounter() takes the name of an encoding or a tiktoken.Encoding, not"
+                f" {type(found).__name__}; write TokenCounter('o200k_base')"
+            )
+        self._encode: Callable[[str], list[int]] = encode
         self._hard = HARD.get(getattr(found, "_pat_str", ""))
         self.count = 0
         """Tokens of all the text so far."""
@@ -76,9 +85,15 @@ class TokenCounter:
     def feed(self, text: str) -> int:
         """Count more text; return the number of tokens so far.
 
-        Never raises on text. The number may fall: the start of a word can take more tokens than
+        Never raises on text; StreamUsageError for what is none. The number may fall: the start of a
+        word can take more tokens than
         the whole.
         """
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise StreamUsageError(
+                f"feed() takes text, not {type(text).__name__}; write counter.feed(event.text) for"
+                " a text.delta, or counter.feed(message.text)"
+            )
         if not text:
             return self.count
         if self._hard is not None:

@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
+from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.tokens.counter import TokenCounter
 from langchain_streamkit.tokens.media import MEDIA, media_tokens
 from langchain_streamkit.tokens.models import encoding_for_model
@@ -68,13 +69,28 @@ def count_prompt(
     and (role, text) pairs; ``tools`` as for ``bind_tools``. ``model`` chooses the encoding; one
     that is not OpenAI's is counted with o200k_base, which is off by some 5 % for English and by up
     to a third for other scripts. Never fetches a URL, never raises on a block, whatever it is;
-    raises what ``convert_to_messages`` raises on what is no message. The first call in a process
-    loads the vocabulary (``aload_encoding``).
+    raises StreamUsageError on what holds no messages, and what ``convert_to_messages`` raises on
+    what is no message. The first call in a process loads the vocabulary (``aload_encoding``).
     """
     from langchain_core.messages import convert_to_messages
 
+    if isinstance(messages, Mapping) and "messages" in messages and "content" not in messages:
+        raise StreamUsageError(
+            "count_prompt() takes messages, not a graph's state; write"
+            " count_prompt(state['messages'])"
+        )
     if isinstance(messages, str | Mapping) or hasattr(messages, "content"):
         messages = cast("Prompt", [messages])
+    given: Any = messages
+    if not (isinstance(given, Iterable) or hasattr(given, "to_messages")):
+        raise StreamUsageError(
+            f"count_prompt() takes a string or messages, not {type(messages).__name__}; write"
+            " count_prompt('...') or count_prompt(state['messages'])"
+        )
+    if not isinstance(model, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise StreamUsageError(
+            f"model= is a model's name, not {type(model).__name__}; write model='gpt-4.1-mini'"
+        )
     own = encoding_for_model(model)
     estimate = _Estimate(load_encoding(own or "o200k_base"), model)
     for message in convert_to_messages(cast("Any", messages)):

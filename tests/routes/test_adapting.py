@@ -21,6 +21,7 @@ from langchain_streamkit import (
     adapt,
     astream,
     sse_bytes,
+    stream,
 )
 from langchain_streamkit import events as ev
 from langchain_streamkit.errors import ProducerLost
@@ -283,6 +284,9 @@ async def test_async_sources_give_async_runs_and_plain_ones_plain_runs() -> None
         (lambda: None, "takes a stream, not NoneType"),
         (lambda: 7, "takes a stream, not int"),
         (lambda: astream(add, {}), "a run already"),
+        (lambda: astream(add, {}).text, "a view of a run already"),
+        (lambda: stream(add, {}).text, "a view of a run already"),
+        (lambda: add.astream, r"write adapt\(astream\(\.\.\.\)\)"),
     ],
 )
 def test_what_is_no_stream_is_refused_at_once(make: Callable[[], Any], advice: str) -> None:

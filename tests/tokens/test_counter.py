@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import tiktoken
@@ -273,3 +274,17 @@ def test_text_that_tiktoken_panics_over_is_counted_in_parts_and_flagged(
 def test_shipped_encodings_are_all_counted() -> None:
     for name in RECIPES:
         assert TokenCounter(name).feed("hello world") == 2
+
+
+@pytest.mark.parametrize("given", [None, 3, object()])
+def test_what_is_no_encoding_is_refused_with_what_to_write(given: Any) -> None:
+    with pytest.raises(StreamUsageError, match=r"TokenCounter\('o200k_base'\)"):
+        TokenCounter(given)
+
+
+@pytest.mark.parametrize("given", [None, b"hi", ["a", "b"], object()])
+def test_what_is_no_text_is_refused_with_what_to_write(given: Any) -> None:
+    counter = TokenCounter()
+    with pytest.raises(StreamUsageError, match=r"counter\.feed\(event\.text\)"):
+        counter.feed(given)
+    assert counter.feed("hi") == 1

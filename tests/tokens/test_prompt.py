@@ -23,7 +23,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
 from tiktoken import registry
 
-from langchain_streamkit import count_prompt
+from langchain_streamkit import StreamUsageError, count_prompt
 from langchain_streamkit.tokens.vocabularies import load_encoding
 
 TOOL_CALL = {"name": "weather", "args": {"city": "Köln"}, "id": "call_1", "type": "tool_call"}
@@ -235,3 +235,15 @@ def test_block_that_holds_itself_or_anything_odd_is_counted() -> None:
     block["self"] = block
     message = HumanMessage.model_construct(content=[block, 7, None], name=None)
     assert count_prompt([message]).tokens > EMPTY
+
+
+@pytest.mark.parametrize("given", [None, 3, {"messages": [("user", "hi")]}])
+def test_what_holds_no_messages_is_refused_with_what_to_write(given: Any) -> None:
+    with pytest.raises(StreamUsageError, match=r"count_prompt\(state\['messages'\]\)"):
+        count_prompt(given)
+
+
+def test_a_model_that_is_no_name_is_refused_with_what_to_write() -> None:
+    model: Any = ChatOpenAI(model="gpt-4.1-mini", api_key=SecretStr("none"))
+    with pytest.raises(StreamUsageError, match=r"model='gpt-4\.1-mini'"):
+        count_prompt("hi", model=model)

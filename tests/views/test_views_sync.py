@@ -201,3 +201,15 @@ def test_a_waiting_view_is_stopped_by_cancel_from_another_thread() -> None:
 def test_views_of_a_plain_run_are_refused_to_async_for() -> None:
     with pytest.raises(StreamUsageError, match="write `for`"):
         aiter(stream(answering(), "hi").text)
+
+
+async def test_views_of_a_plain_run_are_refused_to_await() -> None:
+    run: Any = stream(ScriptedModel(["Hi"]), "hi")
+    for view in (run.text, run.text(), run.messages):
+        with pytest.raises(StreamUsageError, match="write `for`"):
+            await view
+
+
+def test_a_view_that_is_printed_says_how_it_is_read() -> None:
+    run = stream(ScriptedModel(["Hi"]), "hi")
+    assert repr(run.text) == f"<Text of run {run.run_id}: read it with `for`>"

@@ -353,3 +353,15 @@ def test_a_view_in_another_loop_is_refused() -> None:
     asyncio.run(aread(run.text))
     with pytest.raises(StreamUsageError, match="another event loop"):
         asyncio.run(aread(run.text))
+
+
+async def test_views_are_refused_to_await() -> None:
+    run: Any = astream(ScriptedModel(["Hi"]), "hi")
+    for view in (run.text, run.text(), run.messages, run.tool_calls):
+        with pytest.raises(StreamUsageError, match="write `async for`"):
+            await view
+
+
+async def test_a_view_that_is_printed_says_how_it_is_read() -> None:
+    run = astream(ScriptedModel(["Hi"]), "hi")
+    assert repr(run.text) == f"<AsyncText of run {run.run_id}: read it with `async for`>"

@@ -43,5 +43,5 @@ def recognise(first: Any, tap: RunTap, lanes: Lanes, *, mode: str | None = None)
         f"this stream is not known: its first item is a {type(first).__name__}, {shown(first)};"
         " adapt() takes astream_events (version='v2' or 'v3'), graph.astream or stream (of a single"
         " mode say which, mode='custom', if the items do not tell it), RemoteGraph and OpenAI SDK"
-        " streams"
+        " streams; of a model or chain, write astream(runnable, input) instead"
     )
