@@ -7,7 +7,7 @@ diagnostic, never the run; a stream that nobody knows is refused at its first it
 from __future__ import annotations
 
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.failures import LOGGER
@@ -44,8 +44,6 @@ class SourcePlan(NamedTuple):
 class Reading:
     """What was read of a source so far."""
 
-    _SKIPPED: ClassVar = "item_skipped"
-
     def __init__(self, core: RunCore, plan: SourcePlan) -> None:
         self._core = core
         self.plan = plan
@@ -74,7 +72,7 @@ class Reading:
         text = str(error)
         if text not in self._skipped:
             self._skipped.add(text)
-            self._core.tap.note(self._core.tap.root, self._SKIPPED, text)
+            self._core.tap.note(self._core.tap.root, "item_skipped", text)
 
     @contextmanager
     def watched(self) -> Generator[None, None, None]:

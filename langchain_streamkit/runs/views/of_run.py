@@ -78,7 +78,6 @@ class AsyncMessages(AsyncView[AsyncMessage]):
 
     def __init__(self, driver: AsyncDriver) -> None:
         super().__init__(driver, self._feeds())
-        self._driver = driver
 
     def __call__(
         self, *, node: str | None = None, path: Path | None = None, audience: Listeners = "user"

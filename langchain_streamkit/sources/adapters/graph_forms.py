@@ -17,6 +17,7 @@ from langchain_core.messages import BaseMessage
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.sources.adapters.plain_messages import as_message, with_messages
 from langchain_streamkit.sources.node_output import state_messages
+from langchain_streamkit.text import short_repr
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -39,7 +40,6 @@ _SERVER_MODES: Final = frozenset(
     }
 )
 """What only a LangGraph server sends, see ``langgraph_sdk`` ``client.runs.stream``."""
-_SHOWN = 200
 
 
 Item: TypeAlias = tuple[Namespace | None, str, Any]
@@ -101,15 +101,6 @@ def mode_of(payload: Any) -> str | None:
     return "values" if isinstance(fields.get("messages"), list) or _holds_messages(fields) else None
 
 
-def shown(item: object) -> str:
-    """A few words of an item, for messages."""
-    try:
-        text = repr(item)
-    except Exception:  # noqa: BLE001 -- of a user's object
-        return f"a {type(item).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
 def mapping(value: object) -> Mapping[str, Any] | None:
     """``value`` if it is a dictionary of some kind."""
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else None
@@ -128,7 +119,7 @@ def elements(value: object) -> Sequence[Any]:
 def namespace_of(value: object) -> Namespace:
     """A namespace as an item carries it. Raises AdaptError."""
     if not _is_namespace(value):
-        raise AdaptError(f"{shown(value)} is no namespace of a graph")
+        raise AdaptError(f"{short_repr(value)} is no namespace of a graph")
     return tuple(cast("Sequence[str]", value))
 
 
@@ -177,7 +168,7 @@ def _of_part(item: Any) -> Item:
 
 
 def _misfit(item: object, form: str) -> AdaptError:
-    return AdaptError(f"the items of this stream are {form}, this one is {shown(item)}")
+    return AdaptError(f"the items of this stream are {form}, this one is {short_repr(item)}")
 
 
 # ---- what is what --------------------------------------------------------------------------------

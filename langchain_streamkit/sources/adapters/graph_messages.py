@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage, AIMessageChunk, RemoveMessage, ToolMessage
 
 from langchain_streamkit.errors import AdaptError
-from langchain_streamkit.sources.adapters.graph_forms import elements, mapping, shown
+from langchain_streamkit.sources.adapters.graph_forms import elements, mapping
 from langchain_streamkit.sources.adapters.plain_messages import as_message
 from langchain_streamkit.sources.node_output import snapshot
 from langchain_streamkit.sources.pieces import extract
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import MessagesSeen
 from langchain_streamkit.sources.tree import NS_SEPARATOR
+from langchain_streamkit.text import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,13 +68,13 @@ class Messages:
         several = elements(payload)
         metadata = mapping(several[1]) if len(several) == 2 else None
         if metadata is None:
-            raise AdaptError(f"'messages' items are (message, metadata), not {shown(payload)}")
+            raise AdaptError(f"'messages' items are (message, metadata), not {short_repr(payload)}")
         self._first(namespace, several[0], metadata)
 
     def _first(self, namespace: Namespace | None, given: Any, metadata: Mapping[str, Any]) -> None:
         message = as_message(given)
         if message is None:
-            raise AdaptError(f"{shown(given)} is no message")
+            raise AdaptError(f"{short_repr(given)} is no message")
         if isinstance(message, RemoveMessage):
             return
         part = self.place(namespace, metadata)
@@ -162,7 +163,7 @@ class Messages:
         for given in elements(payload):
             message = as_message(given)
             if message is None:
-                raise AdaptError(f"{shown(given)} is no message")
+                raise AdaptError(f"{short_repr(given)} is no message")
             metadata = self._partial.get(message.id or "", {})
             part = self.place(namespace, metadata)
             if not isinstance(message, AIMessage):

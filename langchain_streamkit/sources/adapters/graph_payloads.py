@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
 from langchain_streamkit.errors import AdaptError, SourceFailed
-from langchain_streamkit.sources.adapters.graph_forms import elements, mapping, sequence, shown
+from langchain_streamkit.sources.adapters.graph_forms import elements, mapping, sequence
 from langchain_streamkit.sources.adapters.plain_messages import with_messages
+from langchain_streamkit.text import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +35,9 @@ def fields_of(payload: Any, mode: str) -> dict[str, Any]:
     """A payload that has to be a dictionary."""
     fields = mapping(payload)
     if fields is None:
-        raise AdaptError(f"{mode!r} items are dictionaries, this one is {shown(payload)}")
+        raise AdaptError(f"{mode!r} items are dictionaries, this one is {short_repr(payload)}")
     if not all(type(name) is str for name in fields):
-        raise AdaptError(f"{mode!r} items have names as keys, this one is {shown(payload)}")
+        raise AdaptError(f"{mode!r} items have names as keys, this one is {short_repr(payload)}")
     return dict(fields)
 
 
@@ -44,7 +45,7 @@ def text_of(fields: Mapping[str, Any], key: str, mode: str) -> str:
     """A field that has to be text."""
     value = fields.get(key)
     if not isinstance(value, str):
-        raise AdaptError(f"{key!r} of a {mode!r} item is {shown(value)}, not text")
+        raise AdaptError(f"{key!r} of a {mode!r} item is {short_repr(value)}, not text")
     return value
 
 

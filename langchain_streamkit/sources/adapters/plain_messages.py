@@ -37,7 +37,7 @@ _OF_MESSAGES: Final = frozenset(
     {"id", "additional_kwargs", "response_metadata", "tool_calls", "tool_call_id", "usage_metadata"}
 )
 """What tells a message from somebody's own dictionary with a type and a content: any of these."""
-_COMMAND_KEYS: Final = frozenset({"graph", "update", "resume", "goto"})
+COMMAND_KEYS: Final = frozenset({"graph", "update", "resume", "goto"})
 _DEPTH: Final = 16
 """How deep in a state messages are looked for."""
 
@@ -87,7 +87,7 @@ def with_messages(value: object, depth: int = _DEPTH) -> Any:
         fields = cast("dict[str, Any]", value)
         if "type" in fields and (message := as_message(fields)) is not None:
             return message
-        if fields.keys() == _COMMAND_KEYS:
+        if fields.keys() == COMMAND_KEYS:
             return Command(with_messages(fields["update"], depth - 1))
         if fields.get("type") == "not_implemented":
             return with_messages(fields.get("repr"), depth - 1)

@@ -6,9 +6,9 @@ Guarantees: nothing given is changed, nothing raises.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
-from langchain_streamkit.sources.adapters.plain_messages import as_message
+from langchain_streamkit.sources.adapters.plain_messages import COMMAND_KEYS, as_message
 from langchain_streamkit.sources.node_output import returned_messages
 from langchain_streamkit.sources.piece_types import as_dict
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_core.messages import BaseMessage
-
-_COMMAND: Final = frozenset({"graph", "update", "resume", "goto"})
 
 
 def messages_of_state(state: object) -> Iterator[BaseMessage]:
@@ -35,7 +33,7 @@ def messages_of_update(update: object) -> list[BaseMessage]:
     """The messages in what a node returned."""
     if isinstance(update, dict):
         fields = cast("dict[str, object]", update)
-        inner = fields["update"] if fields.keys() == _COMMAND else fields
+        inner = fields["update"] if fields.keys() == COMMAND_KEYS else fields
         return list(messages_of_state(inner))
     if isinstance(update, list):
         items = cast("list[object]", update)
@@ -49,7 +47,7 @@ def tool_output(output: object) -> object:
     if message is not None:
         return message
     fields = as_dict(output)
-    if fields.keys() != _COMMAND:
+    if fields.keys() != COMMAND_KEYS:
         return output
     from langgraph.types import Command
 

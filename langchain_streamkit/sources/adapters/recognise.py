@@ -9,11 +9,12 @@ from langchain_streamkit.sources.adapters.chat_model_v3 import ChatModelV3, is_m
 from langchain_streamkit.sources.adapters.event_fields import is_event_dict
 from langchain_streamkit.sources.adapters.events_v2 import EventsV2
 from langchain_streamkit.sources.adapters.events_v3 import EventsV3, is_protocol_event
-from langchain_streamkit.sources.adapters.graph_forms import shown, splitter
+from langchain_streamkit.sources.adapters.graph_forms import splitter
 from langchain_streamkit.sources.adapters.graph_items import GraphItems
 from langchain_streamkit.sources.adapters.openai_chat import ChatCompletions
 from langchain_streamkit.sources.adapters.openai_responses import Responses
 from langchain_streamkit.sources.adapters.openai_shapes import chat_chunk, is_response_event
+from langchain_streamkit.text import short_repr
 
 if TYPE_CHECKING:
     from langchain_streamkit.sources.adapters.base import Adapter
@@ -40,8 +41,9 @@ def recognise(first: Any, tap: RunTap, lanes: Lanes, *, mode: str | None = None)
     if split is not None:
         return GraphItems(tap, lanes, split)
     raise AdaptError(
-        f"this stream is not known: its first item is a {type(first).__name__}, {shown(first)};"
-        " adapt() takes astream_events (version='v2' or 'v3'), graph.astream or stream (of a single"
-        " mode say which, mode='custom', if the items do not tell it), RemoteGraph and OpenAI SDK"
+        f"this stream is not known: its first item is a {type(first).__name__},"
+        f" {short_repr(first)}; adapt() takes astream_events (version='v2' or 'v3'), graph.astream"
+        " or stream (of a single mode say which, mode='custom', if the items do not tell it),"
+        " RemoteGraph and OpenAI SDK"
         " streams; of a model or chain, write astream(runnable, input) instead"
     )
