@@ -49,6 +49,7 @@ HEAVY = {
     "langgraph",
     "matplotlib",
     "openai",
+    "pandas",
     "starlette",
     "tiktoken",
     "uvicorn",
@@ -153,6 +154,7 @@ def test_every_lower_bound_is_pinned_for_the_lowest_run() -> None:
         "import langchain_streamkit.events",
         "from langchain_streamkit import TokenCounter, count_prompt",
         "import langchain_streamkit.tokens.prices",
+        "from langchain_streamkit.tokens.ledger import Ledger",
     ],
 )
 def test_import_loads_nothing_heavy(statement: str) -> None:

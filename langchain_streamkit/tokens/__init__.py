@@ -1,4 +1,5 @@
-"""Counting tokens and what they cost: text as it streams, prompts before they are sent, prices.
+"""Counting tokens and what they cost: text as it streams, prompts before they are sent, prices,
+and the ledger of every model call.
 
-Nothing here knows runs or events' order; what the provider reports itself is read in ``sources/``.
+Nothing here makes a run or an event; what the provider reports itself is read in ``sources/``.
 """
