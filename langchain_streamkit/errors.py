@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from langchain_streamkit.tokens.spending import Spent
+
 
 class StreamError(Exception):
     """Base of all of this library's exceptions."""
@@ -33,6 +40,20 @@ class RunCancelled(StreamError):
     def __init__(self, message: str, *, reason: str = "user") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class BudgetExceeded(RunCancelled):
+    """``result()`` of a run that a ``Budget`` or ``Quota`` stopped; ``reason`` is ``"budget"``.
+
+    ``limit`` is the name of the limit, as in ``Budget(output_tokens=...)``, ``allowed`` its value
+    (US dollars as ``Decimal``), ``spent`` what the run has spent in all.
+    """
+
+    def __init__(self, message: str, *, limit: str, allowed: int | Decimal, spent: Spent) -> None:
+        super().__init__(message, reason="budget")
+        self.limit = limit
+        self.allowed = allowed
+        self.spent = spent
 
 
 class ReaderOverflow(StreamError):

@@ -36,7 +36,9 @@ LAYERS: list[set[str]] = [
     {"cli", "serve"},
 ]
 # Imports that go up, each with its reason.
-UPWARD: dict[tuple[str, str], str] = {}
+UPWARD: dict[tuple[str, str], str] = {
+    ("errors", "tokens"): "BudgetExceeded.spent is a Spent; for type checkers alone",
+}
 
 # What a user who only imports us has not asked to wait for.
 HEAVY = {
