@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.api import astream as astream
     from langchain_streamkit.api import stream as stream
     from langchain_streamkit.errors import AdaptError as AdaptError
+    from langchain_streamkit.errors import BudgetExceeded as BudgetExceeded
     from langchain_streamkit.errors import InvalidOutput as InvalidOutput
     from langchain_streamkit.errors import ReaderOverflow as ReaderOverflow
     from langchain_streamkit.errors import RunCancelled as RunCancelled
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.runnable import with_sinks as with_sinks
     from langchain_streamkit.runs.async_run import AsyncRun as AsyncRun
     from langchain_streamkit.runs.sync_run import Run as Run
+    from langchain_streamkit.runs.usage_ledger import UsageLedger as UsageLedger
     from langchain_streamkit.serve.sse_response import SSEResponse as SSEResponse
     from langchain_streamkit.serve.websocket import WebSocketSession as WebSocketSession
     from langchain_streamkit.sinks.callback import CallbackSink as CallbackSink
@@ -35,8 +37,10 @@ if TYPE_CHECKING:
     from langchain_streamkit.sinks.jsonl import JSONLSink as JSONLSink
     from langchain_streamkit.sinks.queue import QueueSink as QueueSink
     from langchain_streamkit.snapshot import RunSnapshot as RunSnapshot
+    from langchain_streamkit.tokens.budget import Budget as Budget
     from langchain_streamkit.tokens.counter import TokenCounter as TokenCounter
     from langchain_streamkit.tokens.prompt import count_prompt as count_prompt
+    from langchain_streamkit.tokens.quota import Quota as Quota
     from langchain_streamkit.wire.sse import sse_bytes as sse_bytes
 
 __version__ = "0.1.0"
@@ -46,6 +50,7 @@ _HOMES = {
     "astream": "api",
     "stream": "api",
     "AdaptError": "errors",
+    "BudgetExceeded": "errors",
     "InvalidOutput": "errors",
     "ReaderOverflow": "errors",
     "RunCancelled": "errors",
@@ -60,6 +65,7 @@ _HOMES = {
     "with_sinks": "runnable",
     "AsyncRun": "runs.async_run",
     "Run": "runs.sync_run",
+    "UsageLedger": "runs.usage_ledger",
     "SSEResponse": "serve.sse_response",
     "WebSocketSession": "serve.websocket",
     "CallbackSink": "sinks.callback",
@@ -67,8 +73,10 @@ _HOMES = {
     "JSONLSink": "sinks.jsonl",
     "QueueSink": "sinks.queue",
     "RunSnapshot": "snapshot",
+    "Budget": "tokens.budget",
     "TokenCounter": "tokens.counter",
     "count_prompt": "tokens.prompt",
+    "Quota": "tokens.quota",
     "sse_bytes": "wire.sse",
 }
 
@@ -76,12 +84,15 @@ _HOMES = {
 __all__ = [
     "AdaptError",
     "AsyncRun",
+    "Budget",
+    "BudgetExceeded",
     "CallbackSink",
     "ConsoleSink",
     "Event",
     "InvalidOutput",
     "JSONLSink",
     "QueueSink",
+    "Quota",
     "ReaderOverflow",
     "Run",
     "RunCancelled",
@@ -91,6 +102,7 @@ __all__ = [
     "StreamError",
     "StreamUsageError",
     "TokenCounter",
+    "UsageLedger",
     "WebSocketSession",
     "__version__",
     "adapt",

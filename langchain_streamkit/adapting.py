@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.sinks.base import SinkLike
+    from langchain_streamkit.tokens.message_meter import Counting
+    from langchain_streamkit.tokens.meter import Limit
+    from langchain_streamkit.tokens.prices import PriceTable
 
 _MODES = ("values", "updates", "messages", "custom", "debug", "tasks", "checkpoints", "tools")
 
@@ -43,6 +46,9 @@ def adapt(
     on_sink_error: str = "continue",
     max_unread: int = 10_000,
     expose_errors: bool = False,
+    tokens: Counting = "exact",
+    prices: PriceTable | None = None,
+    budget: Limit | Iterable[Limit] | None = None,
     **unknown: Any,
 ) -> AsyncRun[Any]: ...
 
@@ -64,6 +70,9 @@ def adapt(
     on_sink_error: str = "continue",
     max_unread: int = 10_000,
     expose_errors: bool = False,
+    tokens: Counting = "exact",
+    prices: PriceTable | None = None,
+    budget: Limit | Iterable[Limit] | None = None,
     **unknown: Any,
 ) -> Run[Any]: ...
 
@@ -84,6 +93,9 @@ def adapt(
     on_sink_error: str = "continue",
     max_unread: int = 10_000,
     expose_errors: bool = False,
+    tokens: Counting = "exact",
+    prices: PriceTable | None = None,
+    budget: Limit | Iterable[Limit] | None = None,
     **unknown: Any,
 ) -> AsyncRun[Any] | Run[Any]:
     """Read ``source``, a stream that somebody else made, as a run with the events of ours.
@@ -113,6 +125,9 @@ def adapt(
         on_sink_error: ``"continue"`` or ``"raise"``.
         max_unread: events that cannot merge and may wait for the reader.
         expose_errors: let ``error.message`` be the exception's own text.
+        tokens: ``"exact"``, ``"estimate"`` or ``"off"``.
+        prices: US dollars per million tokens by model name.
+        budget: a ``Budget``, a ``Quota``, or several; the source is closed by what exceeds one.
         unknown: nothing; other names are refused with the nearest one.
 
     Raises:
@@ -130,6 +145,9 @@ def adapt(
         on_sink_error,
         max_unread,
         expose_errors,
+        tokens=tokens,
+        prices=prices,
+        budget=budget,
     )
     known = [name for name in Options._fields if name not in ("streaming", "on_cancel")]
     refuse_unknown("adapt", unknown, ("mode", "user", "sinks", "on_end", *known))

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.sinks.base import SinkLike
+    from langchain_streamkit.tokens.message_meter import Counting
+    from langchain_streamkit.tokens.meter import Limit
+    from langchain_streamkit.tokens.prices import PriceTable
 
 _RUN_OPTIONS = ("thread_id", "user", "context", "call", "sinks", "on_end")
 
@@ -44,6 +47,9 @@ def astream(
     max_unread: int = 10_000,
     expose_errors: bool = False,
     on_cancel: str = "drop",
+    tokens: Counting = "exact",
+    prices: PriceTable | None = None,
+    budget: Limit | Iterable[Limit] | None = None,
     **unknown: Any,
 ) -> AsyncRun[Any]:
     """Run ``runnable`` as ``ainvoke`` does and give its events while it runs.
@@ -64,7 +70,8 @@ def astream(
         on_end: called once with the ``RunSnapshot`` after every ending; plain or async.
         include: types, families (``"text"``) or event classes to give; default all.
         exclude: types, families or event classes to leave out. ``run.*`` always passes.
-        capture: any of ``inputs``, ``outputs`` (of steps), ``state``, ``checkpoints``.
+        capture: any of ``inputs``, ``outputs`` (of steps), ``state``, ``checkpoints``, ``usage``
+            (``usage.updated`` while models speak, at most every 16 tokens).
         steps: ``"graph"`` shows graphs, nodes and retrievers as steps, ``"all"`` chains too.
         streaming: False never changes how models are called; then messages come whole.
         output_deltas: also give the root's own output chunks; means LangChain's ``astream``.
@@ -76,6 +83,13 @@ def astream(
         on_cancel: ``"keep_partial"`` writes what a cancelled graph run was saying to the user to
             its checkpoint, marked by ``additional_kwargs["partial"]``; needs a checkpointer and a
             thread. ``"drop"`` leaves the thread as its last checkpoint has it.
+        tokens: how the tokens of answers are counted while they stream: ``"exact"`` with the
+            model's own encoding where it is known, else an estimate that is marked as one;
+            ``"estimate"`` by characters, without loading a vocabulary; ``"off"`` not at all.
+        prices: US dollars per million tokens by model name, ``{"my-model": {"input": 0.5, "output":
+            1.5}}``, before those of the extra ``cost``.
+        budget: a ``Budget``, a ``Quota``, or several: what exceeds one ends the run as
+            ``run.cancelled(reason="budget")``; then ``result()`` raises ``BudgetExceeded``.
         unknown: nothing; other names are refused with the nearest one.
 
     Raises:
@@ -93,6 +107,9 @@ def astream(
         max_unread,
         expose_errors,
         on_cancel,
+        tokens,
+        prices,
+        budget,
     )
     refuse_unknown("astream", unknown, (*_RUN_OPTIONS, *Options._fields))
     plan = _plan(runnable, input, config, thread_id, user, context, call, options)
@@ -121,6 +138,9 @@ def stream(
     max_unread: int = 10_000,
     expose_errors: bool = False,
     on_cancel: str = "drop",
+    tokens: Counting = "exact",
+    prices: PriceTable | None = None,
+    budget: Limit | Iterable[Limit] | None = None,
     **unknown: Any,
 ) -> Run[Any]:
     """Run ``runnable`` as ``invoke`` does and give its events while it runs; see ``astream``.
@@ -139,6 +159,9 @@ def stream(
         max_unread,
         expose_errors,
         on_cancel,
+        tokens,
+        prices,
+        budget,
     )
     refuse_unknown("stream", unknown, (*_RUN_OPTIONS, *Options._fields))
     plan = _plan(runnable, input, config, thread_id, user, context, call, options)

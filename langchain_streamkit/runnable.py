@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.sinks.base import Sink, SinkLike
+    from langchain_streamkit.tokens.message_meter import Counting
+    from langchain_streamkit.tokens.meter import Limit
+    from langchain_streamkit.tokens.prices import PriceTable
 
 
 def with_sinks(
@@ -42,6 +45,9 @@ def with_sinks(
     streaming: bool = True,
     show_subagents: bool = False,
     expose_errors: bool = False,
+    tokens: Counting = "exact",
+    prices: PriceTable | None = None,
+    budget: Limit | Iterable[Limit] | None = None,
     **unknown: Any,
 ) -> Runnable[Any, Any]:
     """A Runnable with the input, output, schema, name, config and behaviour of ``runnable``.
@@ -61,6 +67,9 @@ def with_sinks(
         streaming,
         show_subagents=show_subagents,
         expose_errors=expose_errors,
+        tokens=tokens,
+        prices=prices,
+        budget=budget,
     )
     refuse_unknown("with_sinks", unknown, WATCHING)
     if not sinks and on_end is None:

@@ -30,6 +30,8 @@ class MessageStarted(StepEvent, tag="message.started", frozen=True, kw_only=True
     provider: str | None = None
     attempt: int = 1
     audience: Audience = "user"
+    counting: Literal["exact", "estimate"] | None = None
+    """What the ``tokens`` of its deltas are; None without any."""
     metadata: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies it
 
     def __post_init__(self) -> None:
@@ -79,7 +81,10 @@ class TextStarted(_BlockEvent, tag="text.started", frozen=True, kw_only=True):
 class _TextPiece(_BlockEvent, frozen=True, kw_only=True):
     text: str
     tokens: int | None = None
-    """Output tokens so far in this message."""
+    """Tokens so far in this message, of text, reasoning and arguments of tool calls; None where
+    they are not counted, or not known before more has come. ``message.started`` says whether they
+    are an estimate.
+    """
 
     def __post_init__(self) -> None:
         if not self.text.isascii():

@@ -8,31 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_streamkit.failures import LOGGER, log_failure
 from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.control_flow import outcome_of
+from langchain_streamkit.sources.guard import Guard
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.tap import RunTap
+from langchain_streamkit.tokens.spending import NOTHING
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
+    from langchain_streamkit.errors import BudgetExceeded
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.options import Options
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.lane import Lanes
+    from langchain_streamkit.tokens.ledger import Ledger
+    from langchain_streamkit.tokens.limits import Exceeded
 
 
 class AttachedRun:
     """One root's tap, sequencer and snapshot; events go to ``outlets``.
 
-    ``lanes`` are those of the handler, where several roots share one.
+    ``lanes`` are those of the handler, where several roots share one; ``ledgers`` get a record of
+    each model call.
     """
 
     def __init__(
@@ -44,7 +51,9 @@ class AttachedRun:
         *,
         graph: bool = False,
         lanes: Lanes | None = None,
+        ledgers: Sequence[Ledger] = (),
         thread_id: str | None = None,
+        user: str | None = None,
     ) -> None:
         self.root = root
         self.snapshot = RunSnapshot()
@@ -55,6 +64,7 @@ class AttachedRun:
             steps=options.steps,
             show_subagents=options.show_subagents,
             expose_errors=options.expose_errors,
+            accounting=options.accounting(ledgers),
             thread_id=thread_id,
         )
         self.sequencer = Sequencer(
@@ -70,11 +80,30 @@ class AttachedRun:
         self.sequencer.no_reader()
         self.tap = RunTap(root, self.sequencer.push, self.sequencer.report, options.capture)
         self._on_end = on_end
+        self._user = user
+        self._exceeded: BudgetExceeded | None = None
+        self._meter = options.meter(user, thread_id)
+        if self._meter is not None:
+            self.tap.guard = Guard(self._meter, self._halt, self._note)
 
-    def begin(self, name: str, metadata: dict[str, Any], user: str | None = None) -> None:
+    def _halt(self, exceeded: Exceeded) -> NoReturn:
+        """Stop the call in the callback that exceeds a budget: by an error, since it is not ours.
+
+        Whatever swallows it (a fallback, a retry, a tool) meets it again at its next call.
+        """
+        meter = self._meter
+        error = exceeded.error(str(self.root), meter.spent if meter is not None else NOTHING)
+        if self._exceeded is None:
+            self._exceeded = error
+        raise error
+
+    def _note(self, code: str, message: str) -> None:
+        self.tap.note(self.root, code, message)
+
+    def begin(self, name: str, metadata: dict[str, Any]) -> None:
         """Emit run.started."""
         plain: Any = to_plain(metadata)
-        self.sequencer.begin(now_ms(), name, user, plain)
+        self.sequencer.begin(now_ms(), name, self._user, plain)
 
     def sink_failed(self, sink: Sink) -> None:
         """Tell the readers that are left that ``sink`` gets no more events."""
@@ -86,7 +115,9 @@ class AttachedRun:
         """Make the terminal event, once; returns what an async ``on_end`` still has to do."""
 
         def end(normaliser: Normaliser) -> None:
-            if error is None:
+            if self._exceeded is not None:
+                normaliser.cancel(now_ms(), "budget")
+            elif error is None:
                 normaliser.finish(now_ms(), output)
             elif (outcome := outcome_of(error)) == "cancelled":
                 normaliser.cancel(now_ms(), "user")

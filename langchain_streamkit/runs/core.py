@@ -7,7 +7,7 @@ root ended is ``run.cancelled``, whatever its code made of the stop; ``on_end`` 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from langchain_streamkit import errors
 from langchain_streamkit.failures import LOGGER, log_failure
@@ -16,9 +16,12 @@ from langchain_streamkit.runs.leftovers import still_running
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.runs.sequencer import Sequencer
+from langchain_streamkit.runs.usage_ledger import UsageLedger
+from langchain_streamkit.sinks.base import apart
 from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.callbacks import StopRun
 from langchain_streamkit.sources.control_flow import outcome_of
+from langchain_streamkit.sources.guard import Guard, GuardedLanes
 from langchain_streamkit.sources.langgraph import handler_base, output_mode_of, watch_graph
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.results import now_ms
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.signals import Token
+    from langchain_streamkit.tokens.limits import Exceeded
 
     OnEnd = Callable[[RunSnapshot], Any]
 
@@ -57,7 +61,10 @@ class RunCore:
         self.run_id = str(plan.run_id)
         self.thread_id = plan.thread_id
         self.snapshot = RunSnapshot()
-        self.outlets = Outlets(sinks, self._sink_failed, self)
+        self.ledger = UsageLedger()
+        """The records of the run's model calls."""
+        ledgers, others = apart(sinks)
+        self.outlets = Outlets(others, self._sink_failed, self)
         self.normaliser = Normaliser(
             plan.run_id,
             graph=plan.is_graph,
@@ -66,6 +73,7 @@ class RunCore:
             show_subagents=options.show_subagents,
             expose_errors=options.expose_errors,
             hears_models=plan.route != "source",
+            accounting=options.accounting((self.ledger, *ledgers)),
             thread_id=plan.thread_id,
         )
         self.sequencer = Sequencer(
@@ -78,6 +86,11 @@ class RunCore:
             on_transform_error=self._transform_failed,
         )
         self.tap = RunTap(plan.run_id, self.sequencer.push, self.sequencer.report, options.capture)
+        self._exceeded: Exceeded | None = None
+        self._meter = options.meter(plan.user, plan.thread_id)
+        if self._meter is not None:
+            guard = self.tap.guard = Guard(self._meter, self._halt, self._note)
+            self.sequencer.lanes = GuardedLanes(self.sequencer.push, lambda _: guard)
         self.stop_reason: CancelReason | None = None
         self.result: Any = None
         self.error: BaseException | None = None
@@ -166,6 +179,16 @@ class RunCore:
             return
         self.stop_reason = reason
         self._stop()
+
+    def _halt(self, exceeded: Exceeded) -> NoReturn:
+        """Stop the run because of a budget, in the callback that exceeds it."""
+        if self._exceeded is None:
+            self._exceeded = exceeded
+        self.stop("budget")
+        raise StopRun
+
+    def _note(self, code: str, message: str) -> None:
+        self.tap.note(self.plan.run_id, code, message)
 
     def _fail(self, error: BaseException) -> None:
         """Stop the run because of something of ours; the run fails with ``error``."""
@@ -279,8 +302,11 @@ class RunCore:
             pending = normaliser.open_names() if unstopped else still_running(self)
             if unstopped and not pending:
                 pending = [self.name]
-            text = _cancel_text(self.run_id, reason, pending)
-            self.error = errors.RunCancelled(text, reason=reason)
+            if reason == "budget" and self._exceeded is not None and self._meter is not None:
+                self.error = self._exceeded.error(self.run_id, self._meter.spent)
+            else:
+                text = _cancel_text(self.run_id, reason, pending)
+                self.error = errors.RunCancelled(text, reason=reason)
             normaliser.cancel(now_ms(), reason, pending)
 
         self._ended(self.sequencer.conclude(end))

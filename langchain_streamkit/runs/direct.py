@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.inside import begin_work
+from langchain_streamkit.runs.preparing import prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -86,6 +87,7 @@ class DirectReader(ABC):
 
     async def _first(self) -> Any:
         """Open the stream, and return its first item."""
+        await prepare(self._core.plan)
         self._stream = self._opened()
         self._next = self._stream.__anext__
         return await self._next()

@@ -15,10 +15,9 @@ from langchain_core.runnables import RunnableBinding
 from langchain_streamkit.runs.adapted import read_source, read_source_sync
 from langchain_streamkit.runs.opening import closed, closed_sync
 from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.runs.preparing import prepare, prepare_sync
+from langchain_streamkit.sources.callers import known_of
 from langchain_streamkit.sources.pieces import extract
-from langchain_streamkit.sources.results import now_ms
-from langchain_streamkit.sources.signals import ModelEnd
-from langchain_streamkit.sources.silence import why_whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -36,6 +35,7 @@ async def drive(core: RunCore) -> Any:
     """
     if core.stopping:
         return await closed(core.plan.source) if core.plan.route == "source" else None
+    await prepare(core.plan)
     core.called = True
     if core.plan.route == "source":
         return await read_source(core, core.plan)
@@ -59,6 +59,7 @@ def drive_sync(core: RunCore) -> Any:
     """The same in plain synchronous code."""
     if core.stopping:
         return closed_sync(core.plan.source) if core.plan.route == "source" else None
+    prepare_sync(core.plan)
     core.called = True
     if core.plan.route == "source":
         return read_source_sync(core, core.plan)
@@ -149,14 +150,16 @@ class Answer:
         plan = self._core.call
         model: Any = unwrapped(plan.runnable)
         config = plan.config
+        given = {**_bound(plan.runnable), **plan.kwargs}
         self._core.tap.model_start(
             self._run_id,
             None,
             plan.name,
             config.get("tags"),
             {**(config.get("metadata") or {}), **_model_params(model, plan.kwargs)},
-            [_input_messages(plan.input)],
-            silent=why_whole(model, {**_bound(plan.runnable), **plan.kwargs, "stream": True}),
+            plan.input,
+            tools=given.get("tools"),
+            known=known_of(model, {**given, "stream": True}),
         )
 
     def add(self, chunk: BaseMessage) -> None:
@@ -194,7 +197,7 @@ class Answer:
             merged: Any = chunks[0] if len(chunks) == 1 else chunks[0] + chunks[1:]
             message = message_chunk_to_message(merged)
         final = message.model_copy() if message is not None else None
-        self._core.tap.push(ModelEnd(now_ms(), self._run_id, final))
+        self._core.tap.answered(self._run_id, final)
         self._core.run_ended(self._run_id)
         return message
 
@@ -212,13 +215,6 @@ def _model_params(model: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     if params is None:
         return {}
     return cast("dict[str, Any]", dict(params(**kwargs)))
-
-
-def _input_messages(value: Any) -> list[BaseMessage]:
-    if hasattr(value, "to_messages"):
-        value = value.to_messages()
-    items = cast("list[Any]", value) if isinstance(value, list) else [value]  # type: ignore[redundant-cast]
-    return [item for item in items if isinstance(item, BaseMessage)]
 
 
 def as_agen(iterator: Any) -> AsyncGenerator[Any, None]:

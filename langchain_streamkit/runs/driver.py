@@ -148,9 +148,9 @@ class AsyncDriver:
         loop = self._loop
         if loop is None or loop.is_closed():
             self.core.conclude(None, asyncio.CancelledError())
-        elif get_ident() == self._thread:
+        elif get_ident() == self._thread and asyncio.current_task(loop) is not self._task:
             self._cancel_call()
-        else:
+        else:  # also from a callback in the call's own task, which is about to raise
             loop.call_soon_threadsafe(self._cancel_call)
 
     def _cancel_call(self) -> None:

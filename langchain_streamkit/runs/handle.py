@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.events import Event, InterruptInfo, Usage
     from langchain_streamkit.runs.core import RunCore
     from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.runs.usage_ledger import UsageLedger
     from langchain_streamkit.snapshot import RunSnapshot
 
 
@@ -55,6 +56,11 @@ class RunHandle:
     def usage(self) -> Usage | None:
         """Tokens of the whole run; None before it has ended."""
         return self.snapshot.usage
+
+    @property
+    def ledger(self) -> UsageLedger:
+        """A record of each model call so far, with its sums, costs and tables."""
+        return self._core.ledger
 
     @property
     def interrupts(self) -> list[InterruptInfo]:

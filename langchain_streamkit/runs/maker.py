@@ -72,7 +72,7 @@ class EventMaker:
         while signals:
             signal = signals.popleft()
             if self.closed:  # pushed by another thread while the end was being made
-                normaliser.late += 1
+                normaliser.too_late(signal)
                 continue
             try:
                 if isinstance(signal, TextLane):

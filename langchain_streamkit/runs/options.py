@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.filters import as_filter
+from langchain_streamkit.sources.accounts import Accounting
+from langchain_streamkit.tokens.message_meter import COUNTINGS
+from langchain_streamkit.tokens.meter import Meter, as_limits
+from langchain_streamkit.tokens.prices import Prices, known_prices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from langchain_streamkit.events import Event
+    from langchain_streamkit.tokens.ledger import Ledger
+    from langchain_streamkit.tokens.message_meter import Counting
+    from langchain_streamkit.tokens.meter import Limit
+    from langchain_streamkit.tokens.prices import PriceTable
 
-CAPTURES = frozenset({"inputs", "outputs", "state", "checkpoints"})
+CAPTURES = frozenset({"inputs", "outputs", "state", "checkpoints", "usage"})
 OWN_OPTIONS = {
     "stream_mode": "the events carry what the modes would give; use capture={'state'} for state",
     "subgraphs": "subgraphs are always in the stream, see event.path",
@@ -50,6 +58,9 @@ class Options(NamedTuple):
     max_unread: int = 10_000
     expose_errors: bool = False
     on_cancel: str = "drop"
+    tokens: Counting = "exact"
+    prices: PriceTable | None = None
+    budget: Limit | Iterable[Limit] | None = None
 
     def checked(self) -> Options:
         """Return the options, or raise StreamUsageError for a value that means nothing."""
@@ -66,12 +77,31 @@ class Options(NamedTuple):
         _one_of("steps", [self.steps], {"graph", "all"})
         _one_of("on_sink_error", [self.on_sink_error], {"continue", "raise"})
         _one_of("on_cancel", [self.on_cancel], {"drop", "keep_partial"})
+        _one_of("tokens", [self.tokens], COUNTINGS)
+        if self.prices is not None:
+            Prices(self.prices)
         room = cast("Any", self.max_unread)
         if isinstance(room, bool) or not isinstance(room, int):
             raise StreamUsageError(f"max_unread={room!r} is not a number of events")
         if room < 1:
             raise StreamUsageError(f"max_unread={room} leaves no room; write 1 or more")
-        return self._replace(capture=frozenset(self.capture))
+        return self._replace(capture=frozenset(self.capture), budget=as_limits(self.budget))
+
+    def accounting(self, ledgers: Iterable[Ledger]) -> Accounting:
+        """How tokens and costs are accounted for."""
+        prices = known_prices() if self.prices is None else Prices(self.prices)
+        return Accounting(self.tokens, prices, tuple(ledgers), "usage" in self.capture)
+
+    def meter(self, user: str | None, thread_id: str | None) -> Meter | None:
+        """What holds a run to its budgets; None if it has none.
+
+        Raises StreamUsageError if a quota's key cannot be made of these.
+        """
+        limits = as_limits(self.budget)
+        if not limits:
+            return None
+        prices = None if self.prices is None else Prices(self.prices)
+        return Meter(*limits, user=user, thread_id=thread_id, prices=prices)
 
     @property
     def keep(self) -> Callable[[Event], bool] | None:
@@ -88,6 +118,9 @@ WATCHING = (
     "streaming",
     "show_subagents",
     "expose_errors",
+    "tokens",
+    "prices",
+    "budget",
 )
 """What can be asked of a run that someone else makes."""
 

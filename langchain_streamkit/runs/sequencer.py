@@ -107,7 +107,7 @@ class Sequencer:
     def push(self, signal: Queued) -> None:
         """Take a signal, or a lane with text, from any thread; never waits for another one."""
         if self._maker.closed:
-            self.normaliser.late += 1
+            self.normaliser.too_late(signal)
             return
         signals = self._signals
         signals.append(signal)
@@ -252,7 +252,7 @@ class Sequencer:
 
     def lane(self, run_id: UUID) -> TextLane | None:
         """The lane of a call, for a reader that is alone and makes the events itself; else None."""
-        return self.lanes.find(run_id) if self._alone else None
+        return self.lanes.find(run_id) if self._alone and not self.lanes.guarded else None
 
     # ---- views -------------------------------------------------------------------------------
 

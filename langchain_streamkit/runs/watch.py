@@ -9,6 +9,7 @@ from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.attached import AttachedRun
 from langchain_streamkit.runs.drive import Collected
 from langchain_streamkit.runs.outlets import Outlets
+from langchain_streamkit.sinks.base import apart
 from langchain_streamkit.sources.langgraph import handler_base, watch_graph
 
 if TYPE_CHECKING:
@@ -33,13 +34,15 @@ class Watch:
 
     def __init__(self, plan: Plan, sinks: Sequence[Sink], on_end: OnEnd | None) -> None:
         self._plan = plan
-        self._outlets = Outlets(sinks, self._sink_failed, self)
+        ledgers, others = apart(sinks)
+        self._outlets = Outlets(others, self._sink_failed, self)
         self._run = AttachedRun(
             plan.run_id,
             self._outlets,
             plan.options,
             on_end,
             graph=plan.is_graph,
+            ledgers=ledgers,
             thread_id=plan.thread_id,
         )
         self._tail: asyncio.Future[Any] | None = None

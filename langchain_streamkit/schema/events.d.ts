@@ -202,6 +202,7 @@ export interface MessageStarted {
   provider?: string | null;
   attempt?: number;
   audience?: "user" | "internal";
+  counting?: "exact" | "estimate" | null;
   metadata?: { [key: string]: JSONValue };
 }
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.events import Event
+from langchain_streamkit.tokens.ledger import Ledger
 
 
 class Sink(Protocol):
@@ -97,6 +98,18 @@ def as_sink(target: SinkLike) -> Sink:
             "ConsoleSink(file) for text to read"
         )
     raise StreamUsageError(f"{name} is not a sink; {_EXPECTED}")
+
+
+def apart(sinks: Iterable[Sink]) -> tuple[list[Ledger], list[Sink]]:
+    """The ledgers, which a run gives its records themselves, and the others."""
+    ledgers: list[Ledger] = []
+    others: list[Sink] = []
+    for sink in sinks:
+        if isinstance(sink, Ledger):
+            ledgers.append(sink)
+        else:
+            others.append(sink)
+    return ledgers, others
 
 
 def as_sinks(sinks: Iterable[SinkLike] | SinkLike) -> list[Sink]:

@@ -37,19 +37,24 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.calls import Call
     from langchain_streamkit.sources.pieces import Key, Piece
     from langchain_streamkit.sources.usage import TokenCounts
+    from langchain_streamkit.tokens.message_meter import MessageMeter
 
 __all__ = ["Block", "Emit", "Ending", "FinishedCall", "MessageAssembler", "whole_message"]
 
 
 class MessageAssembler:
-    """Assembles one message. ``mint`` returns a new tool call id each time it is called.
+    """Assembles one message. ``mint`` returns a new tool call id each time it is called, ``meter``
+    counts the tokens.
 
     One text or reasoning block is open at a time; tool calls stay open until the message ends.
     After ``finish`` or ``abort`` nothing may be fed.
     """
 
-    def __init__(self, emit: Emit, mint: Callable[[], str]) -> None:
+    def __init__(
+        self, emit: Emit, mint: Callable[[], str], meter: MessageMeter | None = None
+    ) -> None:
         self._emit = emit
+        self.meter = meter
         self._delta = emit.delta
         self._mint = mint
         self._next = 0
@@ -136,7 +141,7 @@ class MessageAssembler:
 
     def _start(self, kind: BlockKind, key: Key) -> Block:
         self._close_open()
-        block = Block(kind, self._take_index(), key)
+        block = self._block(kind, key)
         self._blocks.append(block)
         self._open = block
         if kind == "text":
@@ -218,7 +223,7 @@ class MessageAssembler:
 
     def _start_call(self, call: Call, name: str, tool_call_id: str) -> Block:
         self._close_open()
-        block = call.block = Block("tool_call", self._take_index(), call.key, tool_call_id)
+        block = call.block = self._block("tool_call", call.key, tool_call_id)
         self._emit.event(
             ev.ToolCallStarted, index=block.index, tool_call_id=tool_call_id, name=name
         )
@@ -265,6 +270,12 @@ class MessageAssembler:
         self._whole[type_of(block)] += 1
         self._last_whole[key] = block
         self._emit.event(ev.ContentAdded, index=self._take_index(), block=block)
+
+    def _block(self, kind: BlockKind, key: Key, tool_call_id: str = "") -> Block:
+        block = Block(kind, self._take_index(), key, tool_call_id)
+        if self.meter is not None:
+            block.count = self.meter.block()
+        return block
 
     def _take_index(self) -> int:
         index = self._next

@@ -1,9 +1,10 @@
 """The LangChain callback handler: every callback handed to the tap of the run it belongs to.
 
 Guarantees: an error of ours never reaches the user's run (it is reported instead); the only
-exception that leaves a callback is ``StopRun``, once a stop was asked for. Models stream under
-``invoke`` because the handler passes for a streaming handler (``_StreamingCallbackHandler`` is a
-runtime-checkable protocol: having the two ``tap_output`` methods is enough).
+exceptions that leave a callback are ``StopRun``, once a stop was asked for, and ``BudgetExceeded``.
+Models stream under ``invoke`` because the handler passes for a streaming handler
+(``_StreamingCallbackHandler`` is a runtime-checkable protocol: having the two ``tap_output``
+methods is enough).
 """
 
 # mypy: disable-error-code="override"
@@ -20,7 +21,8 @@ from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, 
 from langchain_core.callbacks.manager import ahandle_event
 from langchain_core.runnables.config import var_child_runnable_config
 
-from langchain_streamkit.sources.callers import next_streaming_handler, why_model_is_silent
+from langchain_streamkit.errors import BudgetExceeded
+from langchain_streamkit.sources.callers import Known, known_of_caller, next_streaming_handler
 from langchain_streamkit.sources.pieces import extract
 from langchain_streamkit.sources.silence import TEXT_MODEL
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.tap import RunTap
 
 _T = TypeVar("_T")
+_TEXT_MODEL = Known(TEXT_MODEL, None)
 
 
 class StopRun(BaseException):
@@ -58,6 +61,8 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     def guarded(self: TapHandler, *args: Any, **kwargs: Any) -> None:
         try:
             method(self, *args, **kwargs)
+        except BudgetExceeded:
+            raise
         except Exception as exc:  # noqa: BLE001 -- the user's run must not see our error
             self.router.report(method.__name__, exc)
 
@@ -162,8 +167,10 @@ class TapHandler(BaseCallbackHandler):
         name = _name(serialized, kwargs)
         if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
             parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
-            silent = why_model_is_silent(sys._getframe(1))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-            tap.model_start(run_id, parent, name, tags, metadata, messages, silent=silent)
+            known = known_of_caller(sys._getframe(1))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            prompt = messages[0] if messages else None
+            tools = (kwargs.get("invocation_params") or {}).get("tools")
+            tap.model_start(run_id, parent, name, tags, metadata, prompt, tools=tools, known=known)
 
     @_TextModelStart
     @_guarded
@@ -181,7 +188,8 @@ class TapHandler(BaseCallbackHandler):
         name = _name(serialized, kwargs)
         if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
             parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
-            tap.model_start(run_id, parent, name, tags, metadata, silent=TEXT_MODEL)
+            prompt = prompts[0] if prompts else None
+            tap.model_start(run_id, parent, name, tags, metadata, prompt, known=_TEXT_MODEL)
 
     def on_llm_new_token(
         self,
@@ -199,6 +207,8 @@ class TapHandler(BaseCallbackHandler):
                 self.lanes.token(run_id, None, text)
             else:
                 self.lanes.token(run_id, message.id, extract(message))
+        except BudgetExceeded:
+            raise
         except Exception as exc:  # noqa: BLE001 -- as in _guarded, without its cost per token
             self.router.report("on_llm_new_token", exc)
 

@@ -5,16 +5,17 @@ Guarantees: nothing is changed there, and nothing is raised; what cannot be foun
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tracers import _streaming
 
 from langchain_streamkit.sources.silence import why_whole
+from langchain_streamkit.sources.unreported import asks_for_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import FrameType
 
 _FRAMES = 16
@@ -34,8 +35,27 @@ def next_streaming_handler(caller: FrameType, ours: type[Any]) -> Any:
     return None
 
 
-def why_model_is_silent(caller: FrameType) -> str | None:
-    """Why the model that calls its start callback will send no chunks, where that can be known."""
+class Known(NamedTuple):
+    """What can be known of a model call before it is made."""
+
+    silent: str | None
+    """Why it will send no chunks."""
+    asks_usage: bool | None
+    """Whether it asks its provider for usage while it streams."""
+
+
+UNKNOWN = Known(None, None)
+
+
+def known_of(model: BaseChatModel, given: Mapping[str, Any], *, taken: bool = False) -> Known:
+    """What is known of ``model``, called with the arguments ``given``; ``taken`` as for
+    ``why_whole``.
+    """
+    return Known(why_whole(model, given, taken=taken), asks_for_usage(model, given))
+
+
+def known_of_caller(caller: FrameType) -> Known:
+    """What is known of the model that calls its start callback."""
     taken = False
     for frame in _up(caller):
         names = frame.f_locals
@@ -43,8 +63,8 @@ def why_model_is_silent(caller: FrameType) -> str | None:
         if isinstance(owner, BaseCallbackManager):
             taken = taken or any(isinstance(one, _TAKER) for one in owner.handlers)
         elif isinstance(owner, BaseChatModel):
-            return why_whole(owner, names.get("kwargs") or {}, taken=taken)
-    return None
+            return known_of(owner, names.get("kwargs") or {}, taken=taken)
+    return UNKNOWN
 
 
 _TAKER: Any = getattr(_streaming, "_V2StreamingCallbackHandler", ())

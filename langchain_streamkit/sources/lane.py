@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.pieces import Piece
 
 _T = TypeVar("_T")
-Framing: TypeAlias = "Callable[[int, int, str], bytes]"
-"""Encodes a further delta of one block: its seq, ts and text."""
+Framing: TypeAlias = "Callable[[int, int, str, int | None], bytes]"
+"""Encodes a further delta of one block: its seq, ts, text and tokens."""
 
 _STRIDE = 16
 """Unread pieces after which, each time, the queue is asked whether to join them."""
@@ -69,6 +69,7 @@ class TextLane:
     __slots__ = (
         "_assembler",
         "_block",
+        "_count",
         "_index",
         "_message_id",
         "_outbox",
@@ -96,6 +97,7 @@ class TextLane:
         """When the first of the pieces that lie here was put, ms since the epoch."""
         self._assembler: MessageAssembler | None = assembler
         self._block = block
+        self._count = block.count
         self._outbox = writer.outbox
         self._path = writer.path
         self._step_id = writer.step_id
@@ -139,10 +141,12 @@ class TextLane:
         """Whether its text can still go the short way."""
         return self._block.open
 
-    def delta(self, text: str, ts: int, make: Callable[[int, int, str], _T]) -> _T | None:
-        """What ``make`` makes of the seq, ts and text of the delta of ``text``: ``event``, or what
-        ``frame_with`` returned. None if there is nothing to show yet (half a character), or, with
-        nothing done, if the lane is not ``open`` any more.
+    def delta(
+        self, text: str, ts: int, make: Callable[[int, int, str, int | None], _T]
+    ) -> _T | None:
+        """What ``make`` makes of the seq, ts, text and tokens of the delta of ``text``: ``event``,
+        or what ``frame_with`` returned. None if there is nothing to show yet (half a character),
+        or, with nothing done, if the lane is not ``open`` any more.
 
         Only to be called while no draft waits in the outbox.
         """
@@ -165,9 +169,10 @@ class TextLane:
             outbox.ts = ts
         else:
             ts = outbox.ts
-        return make(seq, ts, text)
+        count = self._count
+        return make(seq, ts, text, None if count is None else count(text))
 
-    def event(self, seq: int, ts: int, text: str) -> TextDelta:
+    def event(self, seq: int, ts: int, text: str, tokens: int | None) -> TextDelta:
         """A delta of this block."""
         return TextDelta(
             seq=seq,
@@ -178,11 +183,12 @@ class TextLane:
             message_id=self._message_id,
             index=self._index,
             text=text,
+            tokens=tokens,
         )
 
     def frame_with(self, frames: TextFrames) -> Framing:
         """Let ``frames``, which have been told of the start of this block, encode its deltas."""
-        framing = self.framing = frames.of_text(self.event(0, 0, ""))
+        framing = self.framing = frames.of_text(self.event(0, 0, "", None))
         return framing
 
 
@@ -191,8 +197,10 @@ class Lanes:
 
     Lanes are found by the identity of the run id that LangChain's run manager hands to each
     callback: hashing a UUID costs as much as the rest of the short way. ``long`` takes the chunks
-    that have no lane, and may raise.
+    that have no lane, and may raise. ``guarded`` tells that every chunk has to pass ``token``.
     """
+
+    guarded = False
 
     def __init__(self, long: Callable[[Token], None]) -> None:
         self._long = long

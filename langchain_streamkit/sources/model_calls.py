@@ -17,24 +17,34 @@ class Call:
     __slots__ = (
         "first_size",
         "first_token",
+        "known",
         "lane",
         "message",
         "model",
+        "prompt",
+        "prompt_tokens",
         "provider",
-        "silent",
         "started",
+        "told_at",
+        "tools",
     )
 
     def __init__(self, signal: ModelStart) -> None:
         self.started = signal.ts
         self.model = signal.model
         self.provider = signal.provider
-        self.silent = signal.silent
+        self.prompt = signal.prompt
+        self.prompt_tokens: int | None = None
+        """An estimate, once it was needed."""
+        self.tools = signal.tools
+        self.known = signal.known
         self.first_size: int | None = None
         """Characters of text in the first chunk; None until there is one."""
         self.first_token: int | None = None
         self.message: Message | None = None
         self.lane: TextLane | None = None
+        self.told_at = 0
+        """Tokens at the last ``usage.updated``."""
 
     def close_lane(self) -> None:
         if self.lane is not None:

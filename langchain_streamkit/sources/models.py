@@ -16,6 +16,7 @@ from langchain_streamkit.events import (
     MessageAborted,
     MessageFinished,
     MessageStarted,
+    UsageUpdated,
 )
 from langchain_streamkit.sources.assembler import Ending, MessageAssembler, whole_message
 from langchain_streamkit.sources.lane import TextLane
@@ -25,6 +26,8 @@ from langchain_streamkit.sources.piece_types import TextPiece
 from langchain_streamkit.sources.silence import UNSEEN, model_run_of, no_tokens
 from langchain_streamkit.sources.tools import AskedCall
 from langchain_streamkit.sources.tree import INTERNAL_KEYS, Finished
+from langchain_streamkit.sources.unreported import unreported
+from langchain_streamkit.sources.usage import read_counts
 from langchain_streamkit.values import clean_text, to_plain
 
 if TYPE_CHECKING:
@@ -49,6 +52,10 @@ _ROLES: dict[str, Role] = {
 }
 
 
+_STRIDE = 16
+"""Tokens of a message from one ``usage.updated`` to the next."""
+
+
 class ModelRuns:
     """The model calls and messages of one run, as events into its outbox."""
 
@@ -68,10 +75,13 @@ class ModelRuns:
         self._streaming = streaming
         self._show_subagents = show_subagents
         self._hears_models = hears_models
+        self._live = accounts.how.live
         self._ids: set[str] = set()
         """Ids of messages of the input, and of all that were emitted."""
         self._emitted: set[str] = set()
         self._said: dict[str, list[Said]] = {}
+        self._unreported: set[str] = set()
+        """Models whose provider told no usage, once that was said."""
 
     def know(self, ids: Iterable[str]) -> None:
         """Messages with these ids are input or history."""
@@ -86,7 +96,8 @@ class ModelRuns:
     def token(self, signal: Token, node: RunNode) -> None:
         """A chunk of the answer."""
         call: Call = node.work
-        assembler = (call.message or self._begin(node, call, signal.message_id)).assembler
+        message = call.message or self._begin(node, call, signal.message_id)
+        assembler = message.assembler
         pieces = signal.pieces
         if type(pieces) is str:
             if not pieces:
@@ -94,16 +105,20 @@ class ModelRuns:
             if call.first_token is None:
                 self._first_token(call, signal.ts, len(pieces))
             assembler.text(pieces)
+            if self._live:
+                self._tell_usage(node, call, message)
             return
         if call.first_token is None and pieces:
             size = sum(len(piece.text) for piece in pieces if isinstance(piece, TextPiece))
             self._first_token(call, signal.ts, size)
         assembler.feed(pieces)  # type: ignore[arg-type]
+        if self._live:
+            self._tell_usage(node, call, message)
 
     def open_lane(self, node: RunNode, queue: LaneQueue) -> None:
         """Let the text of a call take the short way, if its message has a text block open."""
         call: Call = node.work
-        if call.message is None:
+        if call.message is None or self._live:
             return
         assembler, writer = call.message
         block = assembler.open_text
@@ -130,6 +145,8 @@ class ModelRuns:
         if self._streaming and not signal.cached:
             self._check_tokens(node, call, ending)
         usage = self._record(node, call, ending.usage, "ok", cached=signal.cached)
+        if ending.usage is None and call.first_token is not None and not signal.cached:
+            self._check_usage(node, call)
         stored = message.id if message is not None else None
         # The id that LangChain makes up for an answer counts its generations, the chunks' does not.
         if stored is not None and stored.removesuffix("-0") == writer.message_id:
@@ -169,7 +186,8 @@ class ModelRuns:
         if unique in self._emitted:  # a node returned it before a source told of its call
             unique = f"{node.id}/{len(self._emitted)}"
         writer = self._writer(unique, node.step_id, node.path)
-        call.message = Message(MessageAssembler(writer, minter(unique)), writer)
+        meter = self._accounts.meter(call.model, call.provider)
+        call.message = Message(MessageAssembler(writer, minter(unique), meter), writer)
         writer.event(
             MessageStarted,
             role="assistant",
@@ -177,6 +195,7 @@ class ModelRuns:
             provider=call.provider,
             attempt=node.attempt(),
             audience=node.audience(show_subagents=self._show_subagents),
+            counting=None if meter is None else "exact" if meter.exact else "estimate",
             metadata=node.shown_metadata,
         )
         return call.message
@@ -195,26 +214,35 @@ class ModelRuns:
         *,
         cached: bool = False,
     ) -> Usage:
-        first = call.first_token
-        return self._accounts.record(
-            node.id,
-            counts,
-            model=call.model,
-            status=status,
-            first_token_ms=first - call.started if first is not None else None,
-            cached=cached,
-        )
+        now = self._outbox.now
+        return self._accounts.record(node, call, counts, status, now, cached=cached)
+
+    def _tell_usage(self, node: RunNode, call: Call, message: Message) -> None:
+        """Say what the call has used so far, every so many tokens."""
+        meter = message.assembler.meter
+        if meter is not None and meter.total >= call.told_at + _STRIDE:
+            call.told_at = meter.total
+            usage = self._accounts.live(node, call, message.assembler.usage)
+            message.writer.event(UsageUpdated, usage=usage)
+
+    def _check_usage(self, node: RunNode, call: Call) -> None:
+        """Say so, once for a model, if its provider told no usage."""
+        name = call.model or node.name or "the model"
+        found = unreported(name, call.provider, asked=call.known.asks_usage)
+        if found is not None and name not in self._unreported:
+            self._unreported.add(name)
+            self._diagnose(node, found.code, found.message)
 
     def _check_tokens(self, node: RunNode, call: Call, ending: Ending) -> None:
         """Say so if the answer did not come token by token, and why."""
         whole = len(ending.text) or len(ending.calls)
-        text = no_tokens(node.name, call.silent, call.first_size, whole)
+        text = no_tokens(node.name, call.known.silent, call.first_size, whole)
         if text is not None:
-            self._say_no_tokens(node, text)
+            self._diagnose(node, "no_tokens", text)
 
-    def _say_no_tokens(self, node: RunNode, text: str) -> None:
+    def _diagnose(self, node: RunNode, code: str, text: str) -> None:
         place = {"path": node.path, "step_id": node.step_id}
-        self._outbox.add(Diagnostic, {**place, "code": "no_tokens", "message": text})
+        self._outbox.add(Diagnostic, {**place, "code": code, "message": text})
 
     def _finished(self, node: RunNode, writer: MessageWriter, ending: Ending) -> None:
         message_id = writer.message_id
@@ -229,6 +257,18 @@ class ModelRuns:
         self._emitted.add(message_id)
         self._ids.add(message_id)
         return MessageWriter(self._outbox, message_id, step_id, path)
+
+    def retracted(self, message_id: str) -> None:
+        """A message that had finished is taken back."""
+        self._accounts.retracted(message_id)
+
+    def late(self, signal: ModelEnd) -> None:
+        """A call ended when the run had ended already: the ledgers take what it used."""
+        message = signal.message
+        told = read_counts(getattr(message, "usage_metadata", None))
+        metadata = message.response_metadata if message is not None else {}
+        model = metadata.get("model_name") or metadata.get("model")
+        self._accounts.late(str(signal.run_id), None if signal.cached else told, model)
 
     def forget_step(self, step_id: str) -> None:
         """The step has ended: nothing can be claimed in it any more."""
@@ -305,10 +345,9 @@ class ModelRuns:
         if call_id is None or self._accounts.has(call_id):
             return None
         if self._streaming:
-            self._say_no_tokens(node, f"the answer in {node.described} came in one piece: {UNSEEN}")
-        return self._accounts.record(
-            call_id, ending.usage, model=ending.model, status="ok", first_token_ms=None
-        )
+            text = f"the answer in {node.described} came in one piece: {UNSEEN}"
+            self._diagnose(node, "no_tokens", text)
+        return self._accounts.unseen(node, call_id, message_id, ending.usage, ending.model)
 
 
 def minter(message_id: str) -> Callable[[], str]:

@@ -23,7 +23,7 @@ from langchain_streamkit.events import (
     RunStarted,
 )
 from langchain_streamkit.sources import signals as sig
-from langchain_streamkit.sources.accounts import Accounts
+from langchain_streamkit.sources.accounts import Accounting, Accounts
 from langchain_streamkit.sources.control_flow import outcome_of
 from langchain_streamkit.sources.models import ModelRuns
 from langchain_streamkit.sources.outbox import Outbox
@@ -49,7 +49,8 @@ class Normaliser:
     ``graph`` tells that the root is a graph, ``streaming`` that models are expected to stream,
     ``steps="all"`` shows chains as steps too, ``show_subagents`` makes what agents inside tools say
     visible to the user, ``expose_errors`` shows the texts of exceptions, ``hears_models`` tells
-    that a model call of which there is no signal was hidden from us.
+    that a model call of which there is no signal was hidden from us, ``accounting`` how tokens and
+    costs are accounted for.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Normaliser:
         show_subagents: bool = False,
         expose_errors: bool = False,
         hears_models: bool = True,
+        accounting: Accounting = Accounting(),  # noqa: B008 -- never changes
         thread_id: str | None = None,
     ) -> None:
         self.root = root
@@ -70,7 +72,7 @@ class Normaliser:
         self.outbox = Outbox(self.run_id)
         self.late = 0
         """Signals that came when their run was closed already."""
-        self._accounts = Accounts(self.run_id)
+        self._accounts = Accounts(self.run_id, accounting, self._unpriced)
         self._tools = ToolRuns(self.outbox)
         self._models = ModelRuns(
             self.outbox,
@@ -122,7 +124,7 @@ class Normaliser:
     def begin(self, ts: int, name: str, user: str | None, metadata: dict[str, Any]) -> None:
         """Emit run.started."""
         self.outbox.now = ts
-        self._accounts.begin(ts)
+        self._accounts.begin(ts, user, self.thread_id)
         self.outbox.add(
             RunStarted,
             {"name": name, "thread_id": self.thread_id, "user": user, "metadata": metadata},
@@ -138,9 +140,17 @@ class Normaliser:
             return
         node = self._runs.get(signal.run_id)
         if node is None:
-            self.late += 1
+            self.too_late(signal)
         else:
             handle(signal, node)
+
+    def too_late(self, signal: sig.AnySignal | TextLane) -> None:
+        """Count what comes when its run has ended; only the ledgers learn of it. From any thread
+        once the whole run has ended.
+        """
+        self.late += 1
+        if isinstance(signal, sig.ModelEnd):
+            self._models.late(signal)
 
     def open_lane(self, run_id: UUID, queue: LaneQueue) -> None:
         """Open the short way for the plain text of a model call, while its text block is open."""
@@ -264,6 +274,9 @@ class Normaliser:
         )
         self._errors.append((error, info))
         return info
+
+    def _unpriced(self, message: str) -> None:
+        self.diagnose(self.outbox.now, "price_unknown", message)
 
     def _close_all(self, ts: int, reason: AbortReason) -> None:
         self.outbox.now = ts

@@ -25,7 +25,7 @@ _COMPACT_AT = 256
 class DeltaDraft:
     """The unread delta of one block: pieces of text, joined when it is read."""
 
-    __slots__ = ("block", "epoch", "first", "parts", "sealed", "tail", "ts", "writer")
+    __slots__ = ("block", "epoch", "first", "parts", "sealed", "tail", "tokens", "ts", "writer")
 
     def __init__(self, block: Block, writer: MessageWriter, text: str, ts: int) -> None:
         self.block = block
@@ -36,6 +36,8 @@ class DeltaDraft:
         self.parts: list[str] | None = None
         self.ts = ts
         self.sealed = False
+        self.tokens: int | None = None
+        """Of the message up to here, where they are counted."""
 
     def add(self, text: str) -> None:
         tail = self.tail
@@ -138,6 +140,7 @@ def _delta_event(draft: DeltaDraft, seq: int, run_id: str, ts: int) -> Any:
             index=block.index,
             tool_call_id=block.tool_call_id,
             args=draft.text(),
+            tokens=draft.tokens,
         )
     make = TextDelta if block.kind == "text" else ReasoningDelta
     return make(
@@ -149,6 +152,7 @@ def _delta_event(draft: DeltaDraft, seq: int, run_id: str, ts: int) -> Any:
         message_id=writer.message_id,
         index=block.index,
         text=draft.text(),
+        tokens=draft.tokens,
     )
 
 
@@ -184,8 +188,9 @@ class MessageWriter:
         draft = block.pending
         if draft is not None and not draft.sealed and draft.epoch == self.epoch:
             draft.add(text)
-            return
-        outbox = self.outbox
-        draft = DeltaDraft(block, self, text, outbox.now)
-        block.pending = draft
-        outbox.add_delta(draft)
+        else:
+            outbox = self.outbox
+            draft = block.pending = DeltaDraft(block, self, text, outbox.now)
+            outbox.add_delta(draft)
+        if block.count is not None:
+            draft.tokens = block.count(text)

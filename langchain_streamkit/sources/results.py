@@ -36,6 +36,14 @@ def final_message(response: LLMResult) -> tuple[BaseMessage | None, bool]:
     return snapshot(message), usage.get("total_cost") == 0
 
 
+def prompt_messages(prompt: Any) -> list[BaseMessage]:
+    """The message objects in what a chat model takes: a list, a prompt value or a string."""
+    if hasattr(prompt, "to_messages"):
+        prompt = prompt.to_messages()
+    items = cast("list[Any]", prompt) if isinstance(prompt, list) else [prompt]  # type: ignore[redundant-cast]
+    return [item for item in items if isinstance(item, BaseMessage)]
+
+
 def message_of_command(output: object) -> ToolMessage | None:
     """The ToolMessage in a Command that a tool returned, if there is just one."""
     if type(output).__name__ != "Command":

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from langchain_core.messages import BaseMessage
 
+from langchain_streamkit.sources.callers import UNKNOWN, Known
 from langchain_streamkit.sources.pieces import Piece
 
 
@@ -63,13 +64,15 @@ class Failure(Signal):
 
 
 class ModelStart(Start):
-    """``model`` and ``provider`` as far as the call's parameters tell; ``silent`` says why there
-    will be no tokens, if that can be known.
+    """``model`` and ``provider`` as far as the call's parameters tell; ``prompt`` and ``tools`` are
+    what ``count_prompt`` takes, None where the source does not have them.
     """
 
     model: str | None = None
     provider: str | None = None
-    silent: str | None = None
+    prompt: Any = None
+    tools: Any = None
+    known: Known = UNKNOWN
 
 
 class Token(Signal):

@@ -72,6 +72,7 @@ class Steps:
         node.step_id, node.path = parent.step_id, parent.path
         for stale in parent.begin_child(node):
             self._tools.disowned(stale.message_id)
+            self._models.retracted(stale.message_id)
             self._outbox.add(*stale.retraction())
 
     def chain_start(self, signal: sig.ChainStart) -> None:

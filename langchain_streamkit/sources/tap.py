@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, ToolMessage
 
-from langchain_streamkit.sources.control_flow import handed_over
+from langchain_streamkit.sources.callers import UNKNOWN
+from langchain_streamkit.sources.control_flow import handed_over, outcome_of
 from langchain_streamkit.sources.node_output import (
     PendingIds,
     known_ids,
@@ -22,6 +23,7 @@ from langchain_streamkit.sources.results import (
     final_message,
     message_of_command,
     now_ms,
+    prompt_messages,
 )
 from langchain_streamkit.sources.signals import (
     ChainEnd,
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 
     from langchain_core.outputs import LLMResult
 
+    from langchain_streamkit.sources.callers import Known
+    from langchain_streamkit.sources.guard import Guard
     from langchain_streamkit.sources.signals import AnySignal
 
 Namespace = tuple[str, ...]
@@ -66,6 +70,7 @@ class RunTap:
         "_open",
         "_pending",
         "capture",
+        "guard",
         "push",
         "report",
         "root",
@@ -82,6 +87,8 @@ class RunTap:
         self.push = push
         self.report = report
         self.capture = capture
+        self.guard: Guard | None = None
+        """Holds the run to its budgets."""
         self.root = root
         self.root_end: tuple[object, BaseException | None] | None = None
         """What the root returned or raised, once it has ended."""
@@ -193,6 +200,8 @@ class RunTap:
             self._handed.update((id(message), message) for message in handed)
             messages = tuple(map(snapshot, handed))
         self.push(Failure(now_ms(), run_id, error, messages))
+        if self.guard is not None:
+            self.guard.failed(run_id, aborted=outcome_of(error) is not None)
 
     def stored(self, namespace: Namespace, state: object) -> None:
         """The reducer of the graph at ``namespace`` has run and left ``state`` as its values."""
@@ -221,33 +230,43 @@ class RunTap:
         name: str,
         tags: Sequence[str] | None,
         metadata: Mapping[str, Any] | None,
-        inputs: Iterable[Iterable[BaseMessage]] = (),
+        prompt: Any = None,
         *,
-        silent: str | None = None,
+        tools: Any = None,
+        known: Known = UNKNOWN,
     ) -> None:
         meta = dict(metadata) if metadata else {}
         if run_id == self.root:
-            ids = tuple(m.id for batch in inputs for m in batch if m.id)
+            ids = tuple(m.id for m in prompt_messages(prompt) if m.id)
             if ids:
                 self.push(KnownMessages(now_ms(), run_id, ids))
-        self.push(
-            ModelStart(
-                now_ms(),
-                run_id,
-                parent_id,
-                name,
-                tuple(tags or ()),
-                meta,
-                meta.get("ls_model_name"),
-                meta.get("ls_provider"),
-                silent,
-            )
+        start = ModelStart(
+            now_ms(),
+            run_id,
+            parent_id,
+            name,
+            tuple(tags or ()),
+            meta,
+            meta.get("ls_model_name"),
+            meta.get("ls_provider"),
+            tuple(prompt) if isinstance(prompt, list) else prompt,
+            tools,
+            known,
         )
+        if self.guard is not None:
+            self.guard.model_starts(start)
+        self.push(start)
 
     def model_end(self, run_id: UUID, response: LLMResult) -> None:
         message, cached = final_message(response)
         self._ended(run_id, message)
+        self.answered(run_id, message, cached=cached)
+
+    def answered(self, run_id: UUID, message: BaseMessage | None, *, cached: bool = False) -> None:
+        """A model has answered; ``message`` is a snapshot that nobody else holds."""
         self.push(ModelEnd(now_ms(), run_id, message, cached))
+        if self.guard is not None:
+            self.guard.model_ended(run_id, message, cached=cached)
 
     # ---- tools -------------------------------------------------------------------------------
 
@@ -261,6 +280,8 @@ class RunTap:
         inputs: object,
         tool_call_id: str | None,
     ) -> None:
+        if self.guard is not None:
+            self.guard.tool_starts()
         self.push(
             ToolStart(
                 now_ms(),

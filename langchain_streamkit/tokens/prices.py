@@ -6,9 +6,11 @@ price; no network (genai-prices has its prices in its wheel). A price known to n
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, cast
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.tokens.details import TokenDetails, count_of, read_details
@@ -49,6 +51,13 @@ class Counted(Protocol):
     def parts(self) -> TokenDetails:
         """Those of them that have prices of their own."""
         ...
+
+
+class Priced(NamedTuple):
+    """What a call costs, and what there is to say of its price."""
+
+    cost: Decimal | None
+    news: str | None
 
 
 class Prices:
@@ -97,6 +106,13 @@ class Prices:
             self._tell(model, provider, installed=library is not None)
         return price
 
+    def priced(self, usage: Counted, model: str | None, provider: str | None) -> Priced:
+        """The same, with what to say of a model without a price the first time it is met."""
+        before = len(self.unknown)
+        cost = self.price_of(usage, model, provider)
+        new = cost is None and model is not None and len(self.unknown) > before
+        return Priced(cost, self.unknown.get((model, provider)) if new and model else None)
+
     def _tell(self, model: str, provider: str | None, *, installed: bool) -> None:
         where = f" of provider {provider!r}" if provider else ""
         message = (
@@ -108,6 +124,14 @@ class Prices:
         self.unknown[model, provider] = message
         if self._on_unknown is not None:
             self._on_unknown(message)
+
+
+@functools.cache
+def known_prices() -> Prices | None:
+    """The prices of the extra ``cost``, for all runs of this process that bring none; None if it is
+    not installed.
+    """
+    return None if importlib.util.find_spec("genai_prices") is None else Prices()
 
 
 def price_of(

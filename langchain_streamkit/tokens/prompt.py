@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.tokens.counter import TokenCounter
 from langchain_streamkit.tokens.media import MEDIA, media_tokens
+from langchain_streamkit.tokens.message_meter import counter_with
 from langchain_streamkit.tokens.models import encoding_for_model
 from langchain_streamkit.tokens.vocabularies import load_encoding
 from langchain_streamkit.values import to_plain
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage, MessageLikeRepresentation
     from langchain_core.prompt_values import PromptValue
     from langchain_core.tools import BaseTool
+
+    from langchain_streamkit.tokens.message_meter import Method
 
     Prompt: TypeAlias = str | BaseMessage | PromptValue | Iterable[MessageLikeRepresentation]
     Tool: TypeAlias = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
@@ -93,23 +95,39 @@ def count_prompt(
         )
     own = encoding_for_model(model)
     estimate = _Estimate(load_encoding(own or "o200k_base"), model)
-    for message in convert_to_messages(cast("Any", messages)):
-        estimate.message(message)
-    for tool in tools or ():
-        estimate.tool(tool)
+    estimate.prompt(convert_to_messages(cast("Any", messages)), tools)
     parts = [("" if own else "~") + (own or "o200k_base"), "framing", *estimate.kinds]
-    return Count(estimate.tokens + _PER_REPLY, exact=False, method="+".join(parts))
+    return Count(estimate.tokens, exact=False, method="+".join(parts))
+
+
+def prompt_tokens(
+    messages: Prompt, tools: Iterable[Tool] | None, model: str | None, method: Method
+) -> int:
+    """The same for a prompt that a model has been given, counted as its answer is."""
+    from langchain_core.messages import convert_to_messages
+
+    given: Any = [messages] if isinstance(messages, str) else messages
+    estimate = _Estimate(method.encoding, model)
+    estimate.prompt(convert_to_messages(given), tools)
+    return estimate.tokens
 
 
 class _Estimate:
     """The sum of one prompt."""
 
-    def __init__(self, encoding: tiktoken.Encoding, model: str | None) -> None:
+    def __init__(self, encoding: tiktoken.Encoding | None, model: str | None) -> None:
         self._encoding = encoding
         self._model = model
         self.tokens = 0
         self.kinds: dict[str, None] = {}
         """What was estimated, in the order in which it was met."""
+
+    def prompt(self, messages: Iterable[BaseMessage], tools: Iterable[Tool] | None) -> None:
+        for message in messages:
+            self.message(message)
+        for tool in tools or ():
+            self.tool(tool)
+        self.tokens += _PER_REPLY
 
     def message(self, message: BaseMessage) -> None:
         self.tokens += _PER_MESSAGE
@@ -170,7 +188,7 @@ class _Estimate:
 
     def _text(self, text: str) -> None:
         # a counter of its own, because it cannot raise on any text
-        self.tokens += TokenCounter(self._encoding).feed(text)
+        self.tokens += counter_with(self._encoding).feed(text)
 
 
 def _holds_text(block: Mapping[str, object]) -> bool:

@@ -34,7 +34,7 @@ def load_encoding(name: EncodingName) -> tiktoken.Encoding:
     starts: afterwards it is a look-up. Raises StreamUsageError for any other name.
     """
     with _lock:  # whoever comes second waits, and finds it
-        found = _find(name)
+        found = loaded_encoding(name)
         if found is None:
             found = _loaded[name] = _make(name)
         return found
@@ -47,11 +47,12 @@ async def aload_encoding(name: EncodingName) -> tiktoken.Encoding:
     the interpreter's lock, which nobody outside of it can change. A server that cannot pause at
     its first request calls ``load_encoding`` before it begins to listen.
     """
-    found = _find(name)
+    found = loaded_encoding(name)
     return await asyncio.to_thread(load_encoding, name) if found is None else found
 
 
-def _find(name: EncodingName) -> tiktoken.Encoding | None:
+def loaded_encoding(name: EncodingName) -> tiktoken.Encoding | None:
+    """Return the encoding if it is loaded, by us or by the application; never loads it."""
     if name in _loaded:
         return _loaded[name]
     from tiktoken.registry import ENCODINGS

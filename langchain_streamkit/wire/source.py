@@ -20,10 +20,10 @@ class Frames(Protocol):
         """Return the bytes of a batch that is not empty; ``b""`` if none of it is shown."""
         ...
 
-    def of_text(self, delta: TextDelta, /) -> Callable[[int, int, str], bytes]:
+    def of_text(self, delta: TextDelta, /) -> Callable[[int, int, str, int | None], bytes]:
         """Return what encodes further deltas of the open block that ``delta`` belongs to.
 
-        By seq, ts and text, which is valid Unicode; to the bytes that ``encode`` returns for them.
+        By seq, ts, text, which is valid Unicode, and tokens; to the bytes that ``encode`` returns.
         """
         ...
 

@@ -118,11 +118,11 @@ class SSEFrames:
                 frames.append(self._end)
         return frames[0] if len(frames) == 1 else b"".join(frames)
 
-    def of_text(self, delta: TextDelta) -> Callable[[int, int, str], bytes]:
+    def of_text(self, delta: TextDelta) -> Callable[[int, int, str, int | None], bytes]:
         """Return what makes the frames of further deltas of the open block of ``delta``.
 
-        By seq, ts and text, which is valid Unicode; the bytes are those that ``encode`` returns,
-        but only the text is encoded anew.
+        By seq, ts, text, which is valid Unicode, and tokens; the bytes are those that ``encode``
+        returns, but only the text is encoded anew.
         """
         if self._apply(delta) is None:
             return _nothing
@@ -131,15 +131,18 @@ class SSEFrames:
         head, _, rest = data.partition(b'"seq":0,')
         middle, _, rest = rest.partition(b',"ts":0,')
         tail = rest.removesuffix(b'""}')
-        template = b'id: %%d\ndata: %b"seq":%%d,%b,"ts":%%d,%b%%b}\n\n' % (head, middle, tail)
+        template = b'id: %%d\ndata: %b"seq":%%d,%b,"ts":%%d,%b%%b' % (head, middle, tail)
+        plain, counted = template + b"}\n\n", template + b',"tokens":%d}\n\n'
 
-        def frame(seq: int, ts: int, text: str) -> bytes:
-            return template % (seq, seq, ts, _encode_fast(text))
+        def frame(seq: int, ts: int, text: str, tokens: int | None) -> bytes:
+            if tokens is None:
+                return plain % (seq, seq, ts, _encode_fast(text))
+            return counted % (seq, seq, ts, _encode_fast(text), tokens)
 
         return frame
 
 
-def _nothing(_seq: int, _ts: int, _text: str) -> bytes:
+def _nothing(_seq: int, _ts: int, _text: str, _tokens: int | None) -> bytes:
     """The frame of what a view does not show."""
     return b""
 

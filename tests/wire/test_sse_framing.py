@@ -70,7 +70,14 @@ _TEXT = st.text() | st.sampled_from(["%", '","ts":0,"', '"seq":0,', "\ud83d", "a
     path=st.lists(_TEXT, max_size=2),
     index=st.integers(0, 300),
     first=_TEXT,
-    deltas=st.lists(st.tuples(st.integers(1, 1 << 40), st.integers(0, 1 << 52), st.text())),
+    deltas=st.lists(
+        st.tuples(
+            st.integers(1, 1 << 40),
+            st.integers(0, 1 << 52),
+            st.text(),
+            st.none() | st.integers(0, 1 << 40),
+        )
+    ),
 )
 def test_further_deltas_of_a_block_make_the_frames_that_encode_makes(
     name: dict[str, str], path: list[str], index: int, first: str, deltas: Any
@@ -79,9 +86,9 @@ def test_further_deltas_of_a_block_make_the_frames_that_encode_makes(
     frames = SSEFrames()
     short = frames.of_text(TextDelta(seq=7, ts=7, text=first, tokens=7, **block))
 
-    for seq, ts, text in deltas:
-        event = TextDelta(seq=seq, ts=ts, text=text, **block)
-        assert short(seq, ts, text) == frames.encode([event]) == encode_event(event)
+    for seq, ts, text, tokens in deltas:
+        event = TextDelta(seq=seq, ts=ts, text=text, tokens=tokens, **block)
+        assert short(seq, ts, text, tokens) == frames.encode([event]) == encode_event(event)
 
 
 def test_a_block_that_the_view_hides_makes_no_frames() -> None:
@@ -89,4 +96,4 @@ def test_a_block_that_the_view_hides_makes_no_frames() -> None:
     frames = SSEFrames("chat")
     frames.encode([story.message_start("m1", audience="internal")])
 
-    assert frames.of_text(story.delta("hi"))(9, 9, " there") == b""
+    assert frames.of_text(story.delta("hi"))(9, 9, " there", 3) == b""

@@ -47,12 +47,16 @@ def answer_of(output: Any) -> tuple[BaseMessage | None, bool]:
     return (AIMessage(text), False) if isinstance(text, str) else (None, False)
 
 
-def prompt_of(given: object) -> list[list[BaseMessage]]:
-    """The messages a model was given, a list of them for each prompt."""
-    prompts = as_list(as_dict(given).get("messages", given))
-    if prompts and not isinstance(prompts[0], list):
-        prompts = [prompts]
-    return [[one for one in as_list(prompt) if isinstance(one, BaseMessage)] for prompt in prompts]
+def prompt_of(given: object) -> list[BaseMessage] | str | None:
+    """The messages, or the text, that a model was given; None if that is not told."""
+    fields = as_dict(given)
+    texts = as_list(fields.get("prompts"))
+    if texts and isinstance(texts[0], str):
+        return texts[0]
+    prompt = as_list(fields.get("messages", given))
+    if prompt and isinstance(prompt[0], list):
+        prompt = as_list(prompt[0])
+    return [one for one in prompt if isinstance(one, BaseMessage)] or None
 
 
 def call_id_of(run: OpenRun) -> str | None:
