@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Callable, Hashable, Iterable
 from decimal import Context, Decimal, Inexact
-from typing import Final, Literal, TypeAlias, cast, get_args
+from typing import Final, Literal, TypeAlias, TypeVar, cast, get_args
 
 import msgspec
 
@@ -35,9 +35,11 @@ GroupName: TypeAlias = Literal[
 GroupKey: TypeAlias = GroupName | Callable[[UsageRecord], Hashable]
 """What records are grouped by: a fact of theirs, or a function that says."""
 
-SOURCES: Final[tuple[UsageSource, ...]] = ("none", "estimated", "counted", "provider", "cache")
+_Word = TypeVar("_Word", UsageSource, UsageStatus)
+
+SOURCES: tuple[UsageSource, ...] = ("none", "estimated", "counted", "provider", "cache")
 """Least certain first: a sum is as certain as its least certain part."""
-STATUSES: Final[tuple[UsageStatus, ...]] = ("failed", "aborted", "ok")
+STATUSES: tuple[UsageStatus, ...] = ("failed", "aborted", "ok")
 """Worst first."""
 
 # A record's cost has at most 75 digits (``checked_cost``), so that this adds 1e25 of them exactly.
@@ -100,9 +102,16 @@ def total_of(records: Iterable[UsageRecord]) -> UsageTotal:
         unpriced=len(known) - len(costs),
         estimated=sum(record.source == "estimated" for record in known),
         unreported=sum(record.source == "none" for record in known),
-        source=next((source for source in SOURCES if source in parts), SOURCES[0]),
-        status=next((status for status in STATUSES if status in statuses), STATUSES[-1]),
+        source=_first(SOURCES, parts) or "none",
+        status=_first(STATUSES, statuses) or "ok",
     )
+
+
+def _first(order: tuple[_Word, ...], found: set[_Word]) -> _Word | None:
+    for word in order:
+        if word in found:
+            return word
+    return None
 
 
 def grouped(
