@@ -155,6 +155,7 @@ def test_every_lower_bound_is_pinned_for_the_lowest_run() -> None:
         "import langchain_streamkit.events",
         "from langchain_streamkit import TokenCounter, count_prompt",
         "import langchain_streamkit.tokens.prices",
+        "import langchain_streamkit.tokens.meter",
     ],
 )
 def test_import_loads_nothing_heavy(statement: str) -> None:
