@@ -157,6 +157,7 @@ def test_every_lower_bound_is_pinned_for_the_lowest_run() -> None:
         "from langchain_streamkit import TokenCounter, count_prompt",
         "import langchain_streamkit.tokens.prices",
         "from langchain_streamkit.tokens.ledger import Ledger",
+        "import langchain_streamkit.tokens.meter",
     ],
 )
 def test_import_loads_nothing_heavy(statement: str) -> None:

@@ -14,7 +14,7 @@ from langchain_streamkit.failures import LOGGER, log_failure
 from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.control_flow import outcome_of
-from langchain_streamkit.sources.guard import Guard
+from langchain_streamkit.sources.guard import Guard, GuardedLanes
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.tap import RunTap
@@ -84,7 +84,9 @@ class AttachedRun:
         self._exceeded: BudgetExceeded | None = None
         self._meter = options.meter(user, thread_id)
         if self._meter is not None:
-            self.tap.guard = Guard(self._meter, self._halt, self._note)
+            guard = self.tap.guard = Guard(self._meter, self._halt, self._note)
+            if lanes is None:
+                self.sequencer.lanes = GuardedLanes(self.sequencer.push, lambda _: guard)
 
     def _halt(self, exceeded: Exceeded) -> NoReturn:
         """Stop the call in the callback that exceeds a budget: by an error, since it is not ours.

@@ -89,8 +89,11 @@ class Options(NamedTuple):
 
     def accounting(self, ledgers: Iterable[Ledger]) -> Accounting:
         """How tokens and costs are accounted for."""
-        prices = known_prices() if self.prices is None else Prices(self.prices)
-        return Accounting(self.tokens, prices, tuple(ledgers), "usage" in self.capture)
+        return Accounting(self.tokens, self._prices, tuple(ledgers), "usage" in self.capture)
+
+    @property
+    def _prices(self) -> Prices | None:
+        return known_prices() if self.prices is None else Prices(self.prices)
 
     def meter(self, user: str | None, thread_id: str | None) -> Meter | None:
         """What holds a run to its budgets; None if it has none.
@@ -100,8 +103,7 @@ class Options(NamedTuple):
         limits = as_limits(self.budget)
         if not limits:
             return None
-        prices = None if self.prices is None else Prices(self.prices)
-        return Meter(*limits, user=user, thread_id=thread_id, prices=prices)
+        return Meter(*limits, user=user, thread_id=thread_id, prices=self._prices)
 
     @property
     def keep(self) -> Callable[[Event], bool] | None:

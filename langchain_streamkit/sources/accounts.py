@@ -120,7 +120,7 @@ class Accounts:
 
     def live(self, node: RunNode, call: Call, told: TokenCounts | None) -> Usage:
         """What a call has used so far, were it to end now."""
-        numbers = reckoned(told, self._said(call), "aborted", lambda: self._prompt(call))
+        numbers = reckoned(told, self._said(call), "live", lambda: self._prompt(call))
         return _usage(self._of(node, node.id, numbers, call.model, call.provider))
 
     def retracted(self, message_id: str) -> None:

@@ -43,8 +43,8 @@ class Guard:
         self._meter = meter
         self._halt = halt
         self._note = note
-        self._last: Exceeded | None = None
-        """What a call exceeded with what its provider told at its end."""
+        self._told = False
+        """It is known that the run has to stop."""
 
     def model_starts(self, start: ModelStart) -> None:
         """A model is about to be called. Raises what ``halt`` does if it must not."""
@@ -84,14 +84,15 @@ class Guard:
     def _tell(self, verdicts: tuple[Verdict, ...]) -> None:
         for verdict in verdicts:
             if isinstance(verdict, Exceeded) and verdict.stop:
+                self._told = True
                 self._halt(verdict)
         self._warn(verdicts)
 
     def _warn(self, verdicts: tuple[Verdict, ...]) -> None:
         for verdict in verdicts:
             if isinstance(verdict, Exceeded) and verdict.stop:
-                if self._last is None:
-                    self._last = verdict
+                if not self._told:
+                    self._told = True
                     self._note("budget_warning", f"{verdict.message}: nothing more is started")
             else:
                 code = "price_unknown" if isinstance(verdict, Unpriced) else "budget_warning"

@@ -6,7 +6,7 @@ so. A prompt is counted only if its number is needed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from langchain_streamkit.sources.usage import TokenCounts
 
@@ -35,13 +35,13 @@ _NOTHING = TokenCounts(0, 0, 0)
 def reckoned(
     told: TokenCounts | None,
     said: Said | None,
-    status: UsageStatus,
+    status: UsageStatus | Literal["live"],
     prompt: Callable[[], int | None],
 ) -> Reckoned:
     """Return the tokens of a call that was not answered from a cache.
 
     ``told`` is what the provider reported, ``said`` what was counted of the answer (None if nothing
-    is counted), ``prompt`` estimates the prompt (None if it is not known).
+    is counted), ``prompt`` estimates the prompt (None if it is not known); a ``live`` call goes on.
 
     * What a provider told of a finished call stands. Of a call that broke off it may be what it
       knew at the beginning: where more was said than it told, the answer is estimated.
@@ -58,7 +58,7 @@ def reckoned(
     if said is None or (status == "failed" and not said.tokens):
         return Reckoned(_NOTHING, "none")
     given = prompt()
-    sure = said.own and status == "ok" and given is not None
+    sure = said.own and status in ("ok", "live") and given is not None
     total = (given or 0) + said.tokens
     counts = TokenCounts(given or 0, said.tokens, total)
     return Reckoned(counts, "counted" if sure else "estimated")

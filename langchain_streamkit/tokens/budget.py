@@ -17,6 +17,7 @@ LimitName: TypeAlias = Literal[
 ]
 LIMITS: Final[tuple[LimitName, ...]] = get_args(LimitName)
 _ON_EXCEED: Final = ("stop", "warn")
+_WARN_AT: Final = 0.8
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -64,7 +65,7 @@ class Budget:
         model_calls: int | None = None,
         tool_calls: int | None = None,
         on_exceed: Literal["stop", "warn"] = "stop",
-        warn_at: float | None = 0.8,
+        warn_at: float | None = _WARN_AT,
         **unknown: Never,
     ) -> None:
         if wrong:
@@ -95,14 +96,14 @@ class Budget:
 
     def __repr__(self) -> str:
         """Return what was given: ``Budget(tokens=1000, on_exceed='warn')``."""
-        given = {name: getattr(self, name) for name in LIMITS}
         shown = [
-            f"{name}={str(value) if name == 'cost' else value!r}"
-            for name, value in given.items()
-            if value is not None
+            f"{name}={str(limit)!r}" if name == "cost" else f"{name}={limit!r}"
+            for name, limit in self.limits.items()
         ]
         if self.on_exceed != "stop":
             shown.append(f"on_exceed={self.on_exceed!r}")
+        if self.warn_at != _WARN_AT:
+            shown.append(f"warn_at={self.warn_at!r}")
         return f"Budget({', '.join(shown)})"
 
     @property

@@ -160,33 +160,26 @@ class Meter:
             return self._stopped
         verdicts = self._book(asked, windows, asked)
         if self._stopped:
-            self._add(NOTHING - asked, windows)
+            self._book(NOTHING - asked, windows)
         return verdicts
 
     def _book(
         self, change: Spent, windows: list[int], asked: Spent = NOTHING
     ) -> tuple[Verdict, ...]:
         """Add to what is spent, everywhere; return what is to be told of it."""
-        totals = self._add(change, windows)
-        if self._stopped:
-            return self._stopped
+        self._spent = spent = self._spent + change
         told: list[Exceeded | Near] = []
         for gauge in self._gauges:
-            told += gauge.check(self._spent, asked)
-        for share, start, total in zip(self._shares, windows, totals, strict=True):
-            told += share.check(start, total, asked)
+            told += gauge.check(spent, asked)
+        for share, window_start in zip(self._shares, windows, strict=True):
+            told += share.add(window_start, change, asked)
+        if not told or self._stopped:
+            return self._stopped
         for verdict in told:
             if isinstance(verdict, Exceeded) and verdict.stop:
                 self._stopped = (verdict,)
                 return self._stopped
         return tuple(told)
-
-    def _add(self, change: Spent, windows: list[int]) -> list[Spent]:
-        """Add to what is spent; return the totals of the shared windows."""
-        self._spent += change
-        return [
-            share.add(start, change) for share, start in zip(self._shares, windows, strict=True)
-        ]
 
     def _windows(self) -> list[int]:
         return [share.window_start() for share in self._shares]
@@ -221,15 +214,14 @@ class _Share:
     def window_start(self) -> int:
         return self._quota.window_start()
 
-    def add(self, window_start: int, change: Spent) -> Spent:
-        """Add to what is spent; return the total of all who share it."""
-        return self._quota.store.add(self._key, window_start, self._quota.window_s, change)
-
-    def check(self, window_start: int, total: Spent, asked: Spent) -> list[Exceeded | Near]:
+    def add(self, window_start: int, change: Spent, asked: Spent) -> list[Exceeded | Near]:
+        """Add to what is spent by all who share it; return what is to be told of that."""
+        window_s = self._quota.window_s
+        total = self._quota.store.add(self._key, window_start, window_s, change)
         gauges = self._gauges.get(window_start)
         if gauges is None:  # each window is told of anew
             gauges = self._gauges[window_start] = [Gauge(budget) for budget in self._budgets]
-        end = window_start + self._quota.window_s
+        end = window_start + window_s
         return [verdict for gauge in gauges for verdict in gauge.check(total, asked, end)]
 
 
