@@ -94,10 +94,12 @@ class AttachedRun:
         Whatever swallows it (a fallback, a retry, a tool) meets it again at its next call.
         """
         meter = self._meter
-        error = exceeded.error(str(self.root), meter.spent if meter is not None else NOTHING)
         if self._exceeded is None:
-            self._exceeded = error
-        raise error
+            spent = meter.spent if meter is not None else NOTHING
+            self._exceeded = exceeded.error(str(self.root), spent)
+            self.normaliser.stopped_by = "budget"
+            self.normaliser.stopped_with = self._exceeded
+        raise self._exceeded
 
     def _note(self, code: str, message: str) -> None:
         self.tap.note(self.root, code, message)

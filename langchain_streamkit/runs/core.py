@@ -184,6 +184,7 @@ class RunCore:
         """Stop the run because of a budget, in the callback that exceeds it."""
         if self._exceeded is None:
             self._exceeded = exceeded
+            self.normaliser.stopped_by = "budget"
         self.stop("budget")
         raise StopRun
 

@@ -72,6 +72,10 @@ class Normaliser:
         self.outbox = Outbox(self.run_id)
         self.late = 0
         """Signals that came when their run was closed already."""
+        self.stopped_by: AbortReason = "cancelled"
+        """Why what is stopped is stopped."""
+        self.stopped_with: BaseException | None = None
+        """What was raised to stop the run, where that looks like a failure."""
         self._accounts = Accounts(self.run_id, accounting, self._unpriced)
         self._tools = ToolRuns(self.outbox)
         self._models = ModelRuns(
@@ -312,15 +316,16 @@ class Normaliser:
     # ---- endings that are not success --------------------------------------------------------
 
     def _failure(self, signal: sig.Failure, node: RunNode) -> None:
-        outcome = outcome_of(signal.error)
+        stopped = signal.error is self.stopped_with
+        outcome = "cancelled" if stopped else outcome_of(signal.error)
         if outcome is None:
             self._failed(node, signal.error)
             return
-        self._steps.close_below(node, "cancelled", outcome)
+        self._steps.close_below(node, self.stopped_by, outcome)
         if signal.messages:
             self._steps.say_returned(node, self._models.unseen(node, signal.messages))
         self._reports.raised(signal.error, node)
-        self._steps.leave(node, "cancelled", outcome)
+        self._steps.leave(node, self.stopped_by, outcome)
         self._steps.remove(node, failed=False)
 
     def _failed(self, node: RunNode, error: BaseException) -> None:
