@@ -14,6 +14,7 @@ from benchmarks.workloads import Workload
 from langchain_streamkit import astream, sse_bytes
 
 if TYPE_CHECKING:
+    from langchain_streamkit.tokens.message_meter import Counting
     from langchain_streamkit.wire.views import View
 
 Route: TypeAlias = Callable[[Workload], Coroutine[Any, Any, None]]
@@ -56,17 +57,18 @@ async def events_v3(work: Workload) -> None:
             pass
 
 
-def to_sse(view: View) -> Route:
+def to_sse(view: View, tokens: Counting = "off") -> Route:
     """Ours: events to the bytes of a server-sent event stream."""
 
     async def route(work: Workload) -> None:
-        async for _ in sse_bytes(astream(work.runnable, work.input), view=view):
+        async for _ in sse_bytes(astream(work.runnable, work.input, tokens=tokens), view=view):
             pass
 
     return route
 
 
-FLOOR, LIMIT, V2, V3, OURS, OURS_ALL = "floor", "limit", "v2", "v3", "ours", "ours_all"
+FLOOR, LIMIT, V2, V3 = "floor", "limit", "v2", "v3"
+OURS, OURS_COUNTED, OURS_ALL = "ours", "ours_counted", "ours_all"
 
 ROUTES: dict[str, Route] = {
     FLOOR: floor,
@@ -74,6 +76,7 @@ ROUTES: dict[str, Route] = {
     V2: events_v2,
     V3: events_v3,
     OURS: to_sse("chat"),
+    OURS_COUNTED: to_sse("chat", "exact"),
     OURS_ALL: to_sse("all"),
 }
 

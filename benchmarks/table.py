@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.routes import FLOOR, LIMIT, OURS, OURS_ALL, ROUTES, V2, V3
+from benchmarks.routes import FLOOR, LIMIT, OURS, OURS_ALL, OURS_COUNTED, ROUTES, V2, V3
 from benchmarks.workloads import WORKLOADS
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ _LABELS = {
     LIMIT: "ainvoke, streaming forced, nothing delivered (limit)",
     V2: "astream_events v2, thrown away",
     V3: "astream_events v3, thrown away",
-    OURS: "ours, events to SSE bytes",
+    OURS: "ours, events to SSE bytes (tokens off)",
+    OURS_COUNTED: "ours, with every token counted (the default)",
     OURS_ALL: "ours, every event (view all)",
 }
 
