@@ -80,15 +80,7 @@ def unnamed(events: list[ev.Event]) -> list[Any]:
     def number(found: re.Match[str]) -> str:
         return numbers.setdefault(found[0], f"id {len(numbers)}")
 
-    timed = {
-        "ts",
-        "seq",
-        "timing",
-        "duration_ms",
-        "first_token_ms",
-        "error_id",
-        "tokens_per_second",
-    }
+    timed = {"ts", "seq", "timing", "first_token_ms", "error_id"}
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -273,6 +265,33 @@ async def test_a_source_that_breaks_after_some_words_fails_with_them() -> None:
     end = events[-1]
     assert isinstance(end, ev.RunFailed)
     assert end.error.code == "model_error"
+
+
+async def test_a_source_that_stops_after_some_words_has_lost_its_producer() -> None:
+    source = await line()
+    spoken = [n for n, one in enumerate(source.items) if one["event"] == "on_chat_model_stream"]
+    del source.items[spoken[3] :]
+    async with asyncio.timeout(WAIT_S):
+        events = await framed(adapt(source))
+    assert told_text(events) == "Hello you there"
+    end = events[-1]
+    assert isinstance(end, ev.RunFailed)
+    assert end.error.code == "producer_lost"
+
+
+async def test_words_that_a_source_gives_after_it_cancelled_its_run_are_not_sent() -> None:
+    items = (await line()).items
+
+    async def play() -> AsyncIterator[Any]:
+        for item in items:  # all at once, so that nothing can interrupt it
+            yield item
+            if item["data"].get("chunk") and "you" in str(item["data"]["chunk"]):
+                await run.cancel()
+
+    run = adapt(play())
+    async with asyncio.timeout(WAIT_S):
+        events = await framed(run)
+    assert (told_text(events), events[-1].type) == ("Hello you", "run.cancelled")
 
 
 async def test_an_item_that_is_broken_between_two_words_costs_a_diagnostic() -> None:
