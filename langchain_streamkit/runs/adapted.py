@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.core import RunCore
     from langchain_streamkit.runs.options import Options
     from langchain_streamkit.sources.adapters import Adapter
+    from langchain_streamkit.sources.adapters.base import Take
 
 
 class SourcePlan(NamedTuple):
@@ -44,9 +45,11 @@ class SourcePlan(NamedTuple):
 class Reading:
     """What was read of a source so far."""
 
-    def __init__(self, core: RunCore, plan: SourcePlan) -> None:
+    def __init__(self, core: RunCore, plan: SourcePlan, token: Take | None = None) -> None:
         self._core = core
         self.plan = plan
+        self._token = token or core.lanes.token
+        """Takes what models say."""
         self._adapter: Adapter | None = None
         self._skipped: set[str] = set()
         self.live = False
@@ -55,7 +58,7 @@ class Reading:
     def begin(self, first: Any) -> Callable[[Any], None]:
         """Choose the adapter and open the run; returns what takes the items. Raises AdaptError."""
         core = self._core
-        adapter = self._adapter = recognise(first, core.tap, core.lanes, mode=self.plan.mode)
+        adapter = self._adapter = recognise(first, core.tap, self._token, mode=self.plan.mode)
         adapter.output_deltas = core.plan.options.output_deltas
         adapter.live = self.live
         core.open(*adapter.opening(first))

@@ -70,8 +70,8 @@ class AsyncRun(RunHandle, Generic[Output]):
         """What ``frames`` makes of each batch, unless that is empty. Consumes the run.
 
         For a reader that lives and dies with the run, such as a response: a cancelled ``await`` of
-        the next item cancels the run, as a disconnect. A bare model without sinks is read in the
-        reader's own task, which saves a hop per token.
+        the next item cancels the run, as a disconnect. Without sinks, a bare model or an
+        adapted stream is read in the reader's own task, which saves a hop per token.
         """
         direct = self._driver.open(frames)
         if direct is None:

@@ -200,6 +200,7 @@ class RunCore:
 
     def _stop(self) -> None:
         self.lanes.refuse(_refuse)
+        self.sequencer.short = None
         if self.stop_work is not None:
             self.stop_work()
 

@@ -72,13 +72,27 @@ class DirectReader(ABC):
     def _told(self, error: BaseException) -> None:
         """The stream ended by ``error``."""
 
-    def _no_short_way(self) -> None:  # noqa: B027 -- where there is none
-        """From now on, every item is told of in full."""
-
     async def _unread(self) -> None:  # noqa: B027 -- where nothing is open
         """Close what was never read."""
 
     # ---- reading -----------------------------------------------------------------------------
+
+    async def _taken(self) -> bytes:
+        """The frames of what the sequencer holds; none: the stream has to be asked.
+
+        Raises StopAsyncIteration at the end.
+        """
+        core, sequencer = self._core, self._sequencer
+        while True:
+            ended = sequencer.ended
+            if sequencer.has_more and (data := sequencer.encoded(self._frames)):
+                return data
+            if ended:
+                raise core.refusal or StopAsyncIteration
+            if not core.stopping:
+                return b""
+            self._cancels_left()
+            await self._end(asyncio.CancelledError())
 
     @property
     def read_here(self) -> bool:
@@ -102,7 +116,6 @@ class DirectReader(ABC):
 
     def share(self) -> None:
         """A view was opened: from the next chunk on, a task of its own drives the stream."""
-        self._no_short_way()
         self.shared = True
         if self._reading is None:
             self._drive()
@@ -129,7 +142,6 @@ class DirectReader(ABC):
 
     def stop(self) -> None:
         """Interrupt the reader's await, or close the stream while the reader is elsewhere."""
-        self._no_short_way()
         if self._pump is not None:
             self._pump.cancel()
         elif self._reading is not None:
@@ -162,7 +174,6 @@ class DirectReader(ABC):
             self._loop.create_task(self._tail())
 
     async def _finish(self) -> None:
-        self._no_short_way()
         result, error = None, None
         try:
             result = self._result()
@@ -173,7 +184,6 @@ class DirectReader(ABC):
 
     async def _failed(self, error: BaseException) -> None:
         """The stream raised, or the reader was cancelled: only the latter is raised to it."""
-        self._no_short_way()
         if isinstance(error, GeneratorExit):  # the await is being closed, and may not go on
             self._reading = None
             self._core.stop("disconnect")

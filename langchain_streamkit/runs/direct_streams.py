@@ -13,11 +13,11 @@ from langchain_streamkit.runs.opening import closed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from uuid import UUID
 
     from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.core import RunCore
     from langchain_streamkit.runs.direct import Tail
-    from langchain_streamkit.sources.lane import Framing, TextLane
     from langchain_streamkit.sources.pieces import Piece
     from langchain_streamkit.wire.source import Frames
 
@@ -28,30 +28,28 @@ class ModelReader(DirectReader):
     def __init__(self, core: RunCore, frames: Frames, tail: Tail) -> None:
         super().__init__(core, frames, tail)
         self._answer = Answer(core)
-        self._lane: tuple[TextLane, Framing] | None = None
-        """The short way, while it is open, nothing else waits and nobody has asked to stop."""
 
     async def read(self, reader: object) -> bytes:
         """See ``DirectReader``."""
+        sequencer = self._sequencer
         self._reading = asyncio.current_task(self._loop)
         try:
             while True:
-                lane = self._lane
-                if lane is None:
+                if sequencer.short is None:
                     if data := await self._taken():
                         return data
-                    lane = self._lane
+                    sequencer.short_of(self._core.plan.run_id)
                 try:
                     chunk = await self._next()
-                    lane = self._lane  # a view may have been opened meanwhile
                     pieces = self._answer.note(chunk)
+                    lane = sequencer.short  # a view may have been opened meanwhile
                     if lane is None or type(pieces) is not str:
-                        self._say(chunk, pieces)
+                        self._answer.say(chunk, pieces)
                         continue
-                    block, framing = lane
-                    frame = block.delta(pieces, time_ns() // 1_000_000, framing)
-                    if frame is None and not block.open:
-                        self._say(chunk, pieces)
+                    framing = lane.framing or lane.frame_with(self._frames)
+                    frame = lane.delta(pieces, time_ns() // 1_000_000, framing)
+                    if frame is None and not lane.open:
+                        self._answer.say(chunk, pieces)
                 except StopAsyncIteration:
                     await self._finish()
                     continue
@@ -77,56 +75,27 @@ class ModelReader(DirectReader):
     def _told(self, error: BaseException) -> None:
         self._core.tap.failed(self._core.plan.run_id, error)
 
-    def _no_short_way(self) -> None:
-        self._lane = None
-
-    def _say(self, chunk: Any, pieces: str | tuple[Piece, ...]) -> None:
-        """Let a chunk go the long way."""
-        self._lane = None
-        self._answer.say(chunk, pieces)
-
-    async def _taken(self) -> bytes:
-        """The frames of what the sequencer holds. If there are none, and it is not the end: the
-        stream has to be asked, and ``_lane`` is the short way of its text, if there is one.
-        """
-        sequencer = self._sequencer
-        while True:
-            ended = sequencer.ended
-            if sequencer.has_more:
-                if data := sequencer.encoded(self._frames):
-                    return data
-            elif ended:
-                raise StopAsyncIteration
-            if not self._core.stopping:
-                lane = sequencer.lane(self._core.plan.run_id)
-                self._lane = None if lane is None else (lane, lane.frame_with(self._frames))
-                return b""
-            self._cancels_left()
-            await self._end(asyncio.CancelledError())
-
 
 class SourceReader(DirectReader):
-    """Of a stream that somebody else made."""
+    """Of a stream that somebody else made, whose text goes from its item to its frame."""
 
     def __init__(self, core: RunCore, plan: SourcePlan, frames: Frames, tail: Tail) -> None:
         super().__init__(core, frames, tail)
-        self._source = Reading(core, plan)
+        self._source = Reading(core, plan, self._token)
+        self._sent = b""
+        """Frames of text that went the short way: they come before all that waits."""
 
     async def read(self, reader: object) -> bytes:
         """See ``DirectReader``."""
-        core, sequencer = self._core, self._sequencer
+        sequencer = self._sequencer
         self._reading = asyncio.current_task(self._loop)
         try:
             while True:
-                ended = sequencer.ended
-                if sequencer.has_more and (data := sequencer.encoded(self._frames)):
+                if data := self._sent:
+                    self._sent = b""
                     return data
-                if ended:
-                    raise core.refusal or StopAsyncIteration
-                if core.stopping:
-                    self._cancels_left()
-                    await self._end(asyncio.CancelledError())
-                    continue
+                if sequencer.short is None and (data := await self._taken()):
+                    return data
                 try:
                     await self._next()
                 except StopAsyncIteration:
@@ -135,6 +104,21 @@ class SourceReader(DirectReader):
                     await self._failed(exc)
         finally:
             self._left()
+
+    def _token(self, run_id: UUID, message_id: str | None, pieces: str | tuple[Piece, ...]) -> None:
+        """Text becomes a frame at once, if it can; all else goes the long way."""
+        if type(pieces) is str:
+            lane = self._sequencer.short
+            if lane is None or lane.run_id is not run_id:
+                lane = self._sequencer.short_of(run_id)
+            if lane is not None:
+                framing = lane.framing or lane.frame_with(self._frames)
+                frame = lane.delta(pieces, time_ns() // 1_000_000, framing)
+                if frame:
+                    self._sent += frame
+                if frame is not None or lane.open:
+                    return
+        self._core.lanes.token(run_id, message_id, pieces)
 
     def _opened(self) -> AsyncGenerator[Any, None]:
         return self._source.steps()

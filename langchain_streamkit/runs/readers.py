@@ -118,7 +118,7 @@ class Encoded(_Reader):
 
 
 class Direct(Encoded):
-    """The same of a bare model, read in the reader's own task unless a view is open too."""
+    """The same of what is read in the reader's own task unless a view is open too."""
 
     __slots__ = ("_direct",)
 

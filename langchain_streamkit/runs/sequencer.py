@@ -66,6 +66,8 @@ class Sequencer:
         """The short way of plain text, for callbacks."""
         self.text_writer = snapshot.text_writer
         """What shows further text of an open block in the snapshot."""
+        self.short: TextLane | None = None
+        """The lane whose text the reader may make frames of: until a push, a view or a stop."""
         self.discarded = False
         """Events were thrown away because nobody read."""
         self.views = OpenViews(normaliser.run_id)
@@ -109,6 +111,7 @@ class Sequencer:
         if self._maker.closed:
             self.normaliser.too_late(signal)
             return
+        self.short = None
         signals = self._signals
         signals.append(signal)
         if self._eager:
@@ -139,6 +142,7 @@ class Sequencer:
     def _conclude(self, end: Callable[[Normaliser], None]) -> bool:
         if self._maker.closed:
             return False
+        self.short = None
         self._fold()
         self._maker.closed = True
         try:
@@ -250,9 +254,13 @@ class Sequencer:
         self._ready_structural = 0
         return events
 
-    def lane(self, run_id: UUID) -> TextLane | None:
-        """The lane of a call, for a reader that is alone and makes the events itself; else None."""
-        return self.lanes.find(run_id) if self._alone and not self.lanes.guarded else None
+    def short_of(self, run_id: UUID) -> TextLane | None:
+        """The lane of a call, ``short`` from now on, if it has one and nothing waits before it."""
+        if not self._alone or self.lanes.guarded or not self._lock.acquire(blocking=False):
+            return None  # whoever holds it is making events
+        self.short = None if self.has_more else self.lanes.find(run_id)
+        self._lock.release()
+        return self.short
 
     # ---- views -------------------------------------------------------------------------------
 
@@ -275,6 +283,7 @@ class Sequencer:
         self.views.join(feed, self._snapshot)
         self._maker.watch = self.views.tell
         self._alone = False
+        self.short = None
 
     @property
     def unsealed(self) -> bool:

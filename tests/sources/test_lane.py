@@ -210,6 +210,37 @@ def test_the_snapshot_has_the_text_that_was_read_so_far() -> None:
         assert line.snapshot.live_text == line.text()
 
 
+def test_a_lane_is_short_while_nothing_waits_before_its_text() -> None:
+    line = Line(models=2)
+    sequencer, (one, other) = line.sequencer, line.models
+
+    def is_short() -> bool:
+        return sequencer.short_of(other) is not None and sequencer.short is not None
+
+    line.say("one ")
+    line.say("two ", 1)
+    assert not is_short()  # its start waits
+    line.take()
+    assert is_short()
+    assert sequencer.short_of(uuid4()) is None
+    assert is_short()
+    line.say("three ")
+    assert sequencer.short is None
+    assert not is_short()
+    line.sequencer.settle()  # as whoever looks at the snapshot does
+    assert not is_short()
+    line.take()
+    with sequencer._lock:  # another thread makes events
+        assert not is_short()
+    assert is_short()
+    sequencer.push(ModelEnd(2, one, None))
+    assert not is_short()
+    line.take()
+    assert is_short()
+    line.end()
+    assert sequencer.short is None
+
+
 def test_text_after_the_end_of_its_model_is_late() -> None:
     line = Line(models=2)
     line.say("one ", 1)

@@ -24,8 +24,8 @@ from langchain_streamkit.sources.signals import ModelEnd
 if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
 
+    from langchain_streamkit.sources.adapters.base import Take
     from langchain_streamkit.sources.block import Block
-    from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.pieces import Piece
     from langchain_streamkit.sources.tap import RunTap
 
@@ -123,8 +123,8 @@ class AnswerAdapter(Adapter):
     """What the run is called."""
     provider: ClassVar[str]
 
-    def __init__(self, tap: RunTap, lanes: Lanes) -> None:
-        super().__init__(tap, lanes)
+    def __init__(self, tap: RunTap, token: Take) -> None:
+        super().__init__(tap, token)
         self.answer: Answer | None = None
         self._error: ModelFailed | None = None
 

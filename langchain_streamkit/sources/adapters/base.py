@@ -15,7 +15,6 @@ from langchain_streamkit.errors import AdaptError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.pieces import Piece
     from langchain_streamkit.sources.tap import RunTap
 
@@ -50,10 +49,10 @@ class Adapter(ABC):
     live: bool = False
     """Whether the source raises if its run fails, so that its end is the end of the run."""
 
-    def __init__(self, tap: RunTap, lanes: Lanes) -> None:
+    def __init__(self, tap: RunTap, token: Take) -> None:
         self.tap = tap
         self.root = tap.root
-        self.token: Take = lanes.token
+        self.token = token
         self.output_deltas = False
         """Whether the root's own chunks were asked for."""
 

@@ -34,7 +34,7 @@ from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import ModelEnd
 
 if TYPE_CHECKING:
-    from langchain_streamkit.sources.lane import Lanes
+    from langchain_streamkit.sources.adapters.base import Take
     from langchain_streamkit.sources.tap import RunTap
 
 
@@ -47,8 +47,8 @@ class EventsV2(Adapter):
 
     route = "astream_events(version='v2')"
 
-    def __init__(self, tap: RunTap, lanes: Lanes, mode: str | None = None) -> None:
-        super().__init__(tap, lanes)
+    def __init__(self, tap: RunTap, token: Take, mode: str | None = None) -> None:
+        super().__init__(tap, token)
         self._open = OpenRuns()
         self._chunks = RootChunks(tap, self._open, self._bury, mode)
         self._keys: dict[str, UUID] = {}

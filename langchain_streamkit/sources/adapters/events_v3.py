@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
+    from langchain_streamkit.sources.adapters.base import Take
     from langchain_streamkit.sources.adapters.nodes import Namespace, OpenNode
-    from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.tap import RunTap
 
     Handle = Callable[[Namespace, Any, Mapping[str, Any]], None]
@@ -46,8 +46,8 @@ class EventsV3(Adapter):
 
     route = "astream_events(version='v3')"
 
-    def __init__(self, tap: RunTap, lanes: Lanes) -> None:
-        super().__init__(tap, lanes)
+    def __init__(self, tap: RunTap, token: Take) -> None:
+        super().__init__(tap, token)
         self._models = ModelCalls(self)
         self._nodes = Nodes(self, self._models.abandon)
         self._tools = ToolCalls(self, self._nodes, self._models)

@@ -20,8 +20,8 @@ from langchain_streamkit.sources.control_flow import outcome_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from langchain_streamkit.sources.adapters.base import Take
     from langchain_streamkit.sources.adapters.graph_forms import Split
-    from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.tap import RunTap
 
 _OUTPUT: Final = ("updates", "values")
@@ -33,8 +33,8 @@ class GraphItems(Adapter):
 
     route = "graph.astream"
 
-    def __init__(self, tap: RunTap, lanes: Lanes, split: Split) -> None:
-        super().__init__(tap, lanes)
+    def __init__(self, tap: RunTap, token: Take, split: Split) -> None:
+        super().__init__(tap, token)
         self._split = split
         self._name = UNNAMED
         self._story: Story | None = None

@@ -28,8 +28,8 @@ from langchain_streamkit.sources.pieces import WholeBlock, chunk_pieces
 
 if TYPE_CHECKING:
     from langchain_streamkit.sources.adapters.answer import Answer
+    from langchain_streamkit.sources.adapters.base import Take
     from langchain_streamkit.sources.adapters.openai_shapes import Fields
-    from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.tap import RunTap
 
 _TEXT_ONLY: Final = frozenset({"content", "role"})
@@ -51,8 +51,8 @@ class ChatCompletions(AnswerAdapter):
     resource: ClassVar = "chat.completions"
     provider: ClassVar = PROVIDER
 
-    def __init__(self, tap: RunTap, lanes: Lanes) -> None:
-        super().__init__(tap, lanes)
+    def __init__(self, tap: RunTap, token: Take) -> None:
+        super().__init__(tap, token)
         self._finished: str | None = None
         self._usage: dict[str, Any] | None = None
         self._metadata = {"model_provider": PROVIDER}

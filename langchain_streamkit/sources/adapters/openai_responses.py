@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from langchain_streamkit.sources.adapters.answer import Answer
+    from langchain_streamkit.sources.adapters.base import Take
     from langchain_streamkit.sources.adapters.openai_shapes import Fields
-    from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.pieces import Piece
     from langchain_streamkit.sources.tap import RunTap
 
@@ -56,8 +56,8 @@ class Responses(AnswerAdapter):
     resource: ClassVar = "responses"
     provider: ClassVar = PROVIDER
 
-    def __init__(self, tap: RunTap, lanes: Lanes) -> None:
-        super().__init__(tap, lanes)
+    def __init__(self, tap: RunTap, token: Take) -> None:
+        super().__init__(tap, token)
         self._items = items = Items()
         self._result: object = None
         self._place: tuple[object, ...] = ()

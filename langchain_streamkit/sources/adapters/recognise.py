@@ -17,29 +17,28 @@ from langchain_streamkit.sources.adapters.openai_shapes import chat_chunk, is_re
 from langchain_streamkit.text import short_repr
 
 if TYPE_CHECKING:
-    from langchain_streamkit.sources.adapters.base import Adapter
-    from langchain_streamkit.sources.lane import Lanes
+    from langchain_streamkit.sources.adapters.base import Adapter, Take
     from langchain_streamkit.sources.tap import RunTap
 
 
-def recognise(first: Any, tap: RunTap, lanes: Lanes, *, mode: str | None = None) -> Adapter:
+def recognise(first: Any, tap: RunTap, token: Take, *, mode: str | None = None) -> Adapter:
     """Return the adapter for a stream that begins with ``first``. Raises AdaptError.
 
     ``mode`` is LangGraph's stream mode, for items that do not tell it.
     """
     if is_event_dict(first):
-        return EventsV2(tap, lanes, mode)
+        return EventsV2(tap, token, mode)
     if is_protocol_event(first):
-        return EventsV3(tap, lanes)
+        return EventsV3(tap, token)
     if is_message_event(first):
-        return ChatModelV3(tap, lanes)
+        return ChatModelV3(tap, token)
     if mode is None and chat_chunk(first) is not None:
-        return ChatCompletions(tap, lanes)
+        return ChatCompletions(tap, token)
     if mode is None and is_response_event(first):
-        return Responses(tap, lanes)
+        return Responses(tap, token)
     split = splitter(first, mode)
     if split is not None:
-        return GraphItems(tap, lanes, split)
+        return GraphItems(tap, token, split)
     raise AdaptError(
         f"this stream is not known: its first item is a {type(first).__name__},"
         f" {short_repr(first)}; adapt() takes astream_events (version='v2' or 'v3'), graph.astream"
