@@ -89,7 +89,8 @@ class Options(NamedTuple):
 
     def accounting(self, ledgers: Iterable[Ledger]) -> Accounting:
         """How tokens and costs are accounted for."""
-        return Accounting(self.tokens, self._prices, tuple(ledgers), "usage" in self.capture)
+        own, live = self.prices is not None, "usage" in self.capture
+        return Accounting(self.tokens, self._prices, own, tuple(ledgers), live)
 
     @property
     def _prices(self) -> Prices | None:

@@ -38,6 +38,8 @@ class Accounting(NamedTuple):
 
     counting: Counting = "off"
     prices: Prices | None = None
+    own_prices: bool = False
+    """The run brought the prices; else a model without one is a matter of the log, once."""
     ledgers: tuple[Ledger, ...] = ()
     live: bool = False
     """Tell ``usage.updated`` while models speak."""

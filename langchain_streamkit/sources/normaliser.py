@@ -22,6 +22,7 @@ from langchain_streamkit.events import (
     RunInterrupted,
     RunStarted,
 )
+from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.sources import signals as sig
 from langchain_streamkit.sources.accounts import Accounting, Accounts
 from langchain_streamkit.sources.control_flow import outcome_of
@@ -76,7 +77,8 @@ class Normaliser:
         """Why what is stopped is stopped."""
         self.stopped_with: BaseException | None = None
         """What was raised to stop the run, where that looks like a failure."""
-        self._accounts = Accounts(self.run_id, accounting, self._unpriced)
+        report = self._unpriced if accounting.own_prices else LOGGER.warning
+        self._accounts = Accounts(self.run_id, accounting, report)
         self._tools = ToolRuns(self.outbox)
         self._models = ModelRuns(
             self.outbox,
