@@ -17,6 +17,7 @@ from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.snapshot import RunSnapshot
+from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.callbacks import StopRun
 from langchain_streamkit.sources.control_flow import outcome_of
 from langchain_streamkit.sources.langgraph import handler_base, output_mode_of, watch_graph
@@ -86,7 +87,7 @@ class RunCore:
         """Cancels the running task; set by who runs it."""
         self.lanes = self.sequencer.lanes
         self.refusal: AdaptError | None = None
-        """Why there is no run: what was to be read is no stream we know."""
+        """What was to be read is no stream we know: raised to readers, after the events if any."""
         self.called = False
         """The call is made, so what is captured of it is settled."""
         self._begun = False
@@ -227,6 +228,8 @@ class RunCore:
         elif outcome is not None:
             self._end_left(error)
         else:
+            if isinstance(error, Unadaptable):
+                self.refusal = error
             self._end_failed(error)
 
     def _ensure_begun(self) -> None:

@@ -68,11 +68,6 @@ async def test_a_recording_that_was_cut_off_has_lost_its_producer() -> None:
         run.result()
 
 
-async def test_a_source_without_items_is_a_run_without_events() -> None:
-    assert [event.type for event in adapt([])] == ["run.started", "run.finished"]
-    assert [e.type for e in await read(adapt(Source()))] == ["run.started", "run.finished"]
-
-
 # ---- what every run has --------------------------------------------------------------------------
 
 
