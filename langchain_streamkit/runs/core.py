@@ -105,6 +105,11 @@ class RunCore:
             )
         return self.plan
 
+    def anew(self, function: str) -> str:
+        """What to write for another run like this one, which ``function`` made or ``adapt``."""
+        adapted = self.plan.route == "source"
+        return "adapt() a new stream" if adapted else f"call {function}() again"
+
     # ---- the handler's side (see callbacks.Router) -------------------------------------------
 
     def tap_of(self, run_id: UUID) -> RunTap | None:

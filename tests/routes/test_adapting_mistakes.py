@@ -45,7 +45,7 @@ async def used_up() -> tuple[AsyncIterator[Any], Iterator[Any]]:
 async def test_a_generator_that_was_read_to_its_end_is_refused_at_once() -> None:
     for source in await used_up():
         with pytest.raises(AdaptError, match=r"generator play|generator <genexpr>") as caught:
-            adapt(source)  # type: ignore[call-overload]  # one of both kinds
+            adapt(source)
         assert "make a new one for each run" in str(caught.value)
 
 

@@ -34,8 +34,7 @@ class SettledTextFeed(Feed[str]):
     """The text of all messages of a selection, each whole. ``settled`` grows with the run."""
 
     def __init__(self, selection: Selection, settled: Sequence[str]) -> None:
-        super().__init__()
-        self._selection = selection
+        super().__init__(selection)
         self._settled = settled
         self._looked = 0
         self._due: list[str] = []
@@ -62,7 +61,7 @@ class SettledTextFeed(Feed[str]):
 
     def _catch_up(self, snapshot: RunSnapshot) -> None:
         for message in snapshot.messages:
-            if message.stands and self._selection.takes(message.path, message.audience):
+            if message.stands and self.selection.takes(message.path, message.audience):
                 text = self._texts[message.message_id] = StringIO()
                 text.write(message.text)
                 if message.status == "finished":
@@ -76,7 +75,7 @@ class SettledTextFeed(Feed[str]):
                 if text is not None:
                     text.write(event.text)
             case MessageStarted():
-                if self._selection.takes(event.path, event.audience):
+                if self.selection.takes(event.path, event.audience):
                     self._texts[event.message_id] = StringIO()
             case MessageFinished():
                 self._finished.add(event.message_id)
