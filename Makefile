@@ -10,9 +10,13 @@ LOWEST := .venv-lowest
 
 # Checked code; a notebook is linted with the rest, by ruff.
 CODE := $(wildcard langchain_streamkit tests benchmarks scripts)
-# What meets LangChain, LangGraph and the servers; the rest does not depend on their versions.
+# What meets LangChain, LangGraph, the OpenAI SDK, the prices and the servers; the rest does not
+# depend on their versions, nor does what searches our own code with random input.
 FRAMEWORK_TESTS := tests/scenarios tests/runs tests/sources tests/sinks tests/wire tests/serve \
-	tests/testing --ignore tests/scenarios/test_random_graphs.py --ignore tests/runs/test_idle_reader.py
+	tests/testing tests/routes tests/views tests/guarantees \
+	tests/tokens/test_prompt.py tests/tokens/test_details.py tests/tokens/test_prices.py \
+	$(addprefix --ignore ,tests/scenarios/test_random_graphs.py tests/runs/test_idle_reader.py \
+	$(wildcard tests/*/test_*_fuzz.py) tests/views/test_views_random.py)
 # As many at once as there are cores: half of the tests wait for servers, browsers and clocks.
 PYTEST := -m pytest --numprocesses auto --dist worksteal
 PIP := -m pip install --quiet --disable-pip-version-check --no-input

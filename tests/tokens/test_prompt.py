@@ -260,7 +260,7 @@ def test_a_model_that_is_no_name_is_refused_with_what_to_write() -> None:
         (convert_to_openai_tool(weather), r"tools= is a dict.*write tools=\[tool, \.\.\.\]"),
         (3, r"tools= is an int.*write tools=\[tool, \.\.\.\]"),
     ],
-    ids=repr,
+    ids=["name", "number", "none", "str", "one_tool", "one_dict", "int"],
 )
 def test_what_is_no_list_of_tools_is_answered_with_what_to_write(tools: Any, advice: str) -> None:
     with pytest.raises(StreamUsageError, match=advice):
