@@ -10,9 +10,14 @@ LOWEST := .venv-lowest
 
 # Checked code; a notebook is linted with the rest, by ruff.
 CODE := $(wildcard langchain_streamkit tests benchmarks scripts)
-# What meets LangChain, LangGraph and the servers; the rest does not depend on their versions.
+# What meets LangChain, LangGraph, the OpenAI SDK, the prices and the servers. The rest does not
+# depend on their versions; what looks for odd cases for long is left to the newest.
 FRAMEWORK_TESTS := tests/scenarios tests/runs tests/sources tests/sinks tests/wire tests/serve \
-	tests/testing --ignore tests/scenarios/test_random_graphs.py --ignore tests/runs/test_idle_reader.py
+	tests/testing tests/routes tests/views tests/guarantees \
+	tests/tokens/test_prompt.py tests/tokens/test_details.py tests/tokens/test_prices.py \
+	$(addprefix --ignore ,$(wildcard tests/*/test_*_fuzz.py) tests/scenarios/test_random_graphs.py \
+	tests/sources/test_assembler_properties.py tests/views/test_views_random.py \
+	tests/routes/test_table.py tests/runs/test_idle_reader.py)
 # As many at once as there are cores: half of the tests wait for servers, browsers and clocks.
 PYTEST := -m pytest --numprocesses auto --dist worksteal
 PIP := -m pip install --quiet --disable-pip-version-check --no-input

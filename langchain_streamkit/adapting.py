@@ -11,11 +11,13 @@ from langchain_core.utils.uuid import uuid7
 from langchain_streamkit.errors import AdaptError, StreamUsageError
 from langchain_streamkit.runs.adapted import SourcePlan
 from langchain_streamkit.runs.async_run import AsyncRun
+from langchain_streamkit.runs.opening import check_unread
 from langchain_streamkit.runs.options import Options, checked_on_end, name_of, refuse_unknown
 from langchain_streamkit.runs.sync_run import Run
 from langchain_streamkit.runs.views.view import AsyncView, View
 from langchain_streamkit.sinks.base import as_sinks
 from langchain_streamkit.sources.adapters.belonging import V1_TEXT
+from langchain_streamkit.text import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Collection, Iterable
@@ -79,7 +81,7 @@ def adapt(
 
 def adapt(
     source: Any,
-    *,
+    *further: Any,
     mode: str | None = None,
     user: str | None = None,
     sinks: Iterable[SinkLike] | SinkLike = (),
@@ -128,11 +130,13 @@ def adapt(
         tokens: ``"exact"``, ``"estimate"`` or ``"off"``.
         prices: US dollars per million tokens by model name.
         budget: a ``Budget``, a ``Quota``, or several; the source is closed by what exceeds one.
+        further: nothing; options have names, and a runnable's input goes to ``astream``.
         unknown: nothing; other names are refused with the nearest one.
 
     Raises:
         StreamUsageError: at once, for what is no stream.
-        AdaptError: when it is read, for a stream whose first item nobody knows.
+        AdaptError: at once, for a generator that was read before; when it is read, for a stream
+            whose items nobody knows, or that another run is reading.
     """
     options = Options(
         include,
@@ -154,6 +158,12 @@ def adapt(
     if mode is not None and mode not in _MODES:
         raise StreamUsageError(f"mode={mode!r} is no stream mode; write one of {', '.join(_MODES)}")
     is_async = _is_async(source)
+    if further:
+        raise StreamUsageError(
+            f"adapt() takes one stream and options by name, such as mode='values'; what is"
+            f" {short_repr(further[0])} for?"
+        )
+    check_unread(source)
     if _is_events_v1(source):
         raise AdaptError(V1_TEXT)
     plan = SourcePlan(source, uuid7(), user, options.checked(), mode)
@@ -178,7 +188,8 @@ def _is_async(source: Any) -> bool:
     shown = name_of(given)
     if isinstance(source, Runnable):
         raise StreamUsageError(
-            f"{shown} is a runnable, not a stream; write astream(runnable, input)"
+            f"{shown} is a runnable, not a stream; write astream(runnable, input), or"
+            " adapt(runnable.astream(input)) for what it streams by itself"
         )
     if isinstance(source, AsyncRun | Run | AsyncView | View):
         what = "run" if isinstance(source, AsyncRun | Run) else "view of a run"

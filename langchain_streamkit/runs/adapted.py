@@ -1,7 +1,8 @@
 """A run that someone else makes: the items of its stream are read here and told as events.
 
 Guarantees: the source is closed whatever ends the run; an item that cannot be used costs a
-diagnostic, never the run; a stream that nobody knows is refused at its first item.
+diagnostic, never the run; a stream that nobody knows is refused at its first item; of one without
+items a diagnostic says so.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.failures import LOGGER
-from langchain_streamkit.runs.opening import opened, opened_sync
+from langchain_streamkit.runs.opening import READ_ONCE, opened, opened_sync
 from langchain_streamkit.sources.adapters import recognise
 from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.callbacks import StopRun
@@ -106,7 +107,12 @@ class Reading:
 
     def end(self) -> object:
         """The source has ended by itself: what the run returned."""
-        return None if self._adapter is None else self._adapter.end()
+        if self._adapter is not None:
+            return self._adapter.end()
+        self._core.open(self.plan.name, None, {})
+        text = f"the stream gave no items, so there is nothing to tell; {READ_ONCE}"
+        self._core.tap.note(self._core.tap.root, "no_items", text)
+        return None
 
 
 async def read_source(core: RunCore, plan: SourcePlan) -> object:

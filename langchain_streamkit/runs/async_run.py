@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, TypeVar
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import RunCore
@@ -146,7 +146,7 @@ class AsyncRun(RunHandle, Generic[Output]):
     def partial(
         self,
         model: type[Model],
-        *,
+        *unnamed: Never,
         node: str | None = None,
         path: Path | None = None,
         audience: Listeners = "user",
@@ -161,7 +161,7 @@ class AsyncRun(RunHandle, Generic[Output]):
 
         Raises InvalidOutput, at the end, when the run gave no valid one.
         """
-        return AsyncView(self._driver, partials(self._core, model, node, path, audience))
+        return AsyncView(self._driver, partials(self._core, model, unnamed, node, path, audience))
 
     # ---- stopping ----------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.runs.usage_ledger import UsageLedger
 from langchain_streamkit.sinks.base import apart
 from langchain_streamkit.snapshot import RunSnapshot
+from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.callbacks import StopRun
 from langchain_streamkit.sources.control_flow import outcome_of
 from langchain_streamkit.sources.guard import Guard, GuardedLanes
@@ -99,7 +100,7 @@ class RunCore:
         """Cancels the running task; set by who runs it."""
         self.lanes = self.sequencer.lanes
         self.refusal: AdaptError | None = None
-        """Why there is no run: what was to be read is no stream we know."""
+        """What was to be read is no stream we know: raised to readers, after the events if any."""
         self.called = False
         """The call is made, so what is captured of it is settled."""
         self._begun = False
@@ -116,6 +117,11 @@ class RunCore:
                 " call astream(runnable, input) yourself"
             )
         return self.plan
+
+    def anew(self, function: str) -> str:
+        """What to write for another run like this one, which ``function`` made or ``adapt``."""
+        adapted = self.plan.route == "source"
+        return "adapt() a new stream" if adapted else f"call {function}() again"
 
     # ---- the handler's side (see callbacks.Router) -------------------------------------------
 
@@ -252,6 +258,8 @@ class RunCore:
         elif outcome is not None:
             self._end_left(error)
         else:
+            if isinstance(error, Unadaptable):
+                self.refusal = error
             self._end_failed(error)
 
     def _ensure_begun(self) -> None:

@@ -185,7 +185,7 @@ class AsyncDriver:
         if self.opened:
             raise StreamUsageError(
                 f"run {self.core.run_id} is read already; a run is consumed once: give it a sink"
-                " for each further reader, or call astream() again"
+                f" for each further reader, or {self.core.anew('astream')}"
             )
         if self.core.sequencer.discarded:
             raise StreamUsageError(

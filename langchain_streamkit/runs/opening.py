@@ -1,14 +1,16 @@
 """Sources as iterators: awaited or entered where they have to be, closed whatever happens.
 
 Guarantees: what closing raises is a line in the log, since the source has said by then how its run
-ended; a source whose run is stopped before it was opened is closed too.
+ended; a source whose run is stopped before it was opened is closed too; an iterator has one run
+that reads it at a time, and a generator with nothing left is refused.
 """
 
 from __future__ import annotations
 
 import inspect
+import threading
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.failures import LOGGER
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 
     from langchain_streamkit.runs.core import RunCore
+
+READ_ONCE: Final = "a stream is read once: make a new one for each run, or keep its items in a list"
+_reading_now: set[int] = set()
+"""The iterators that runs read, by ``id``."""
+_reading_lock = threading.Lock()
 
 
 @asynccontextmanager
@@ -38,10 +45,11 @@ async def opened(source: Any) -> AsyncGenerator[tuple[AsyncIterator[Any], bool],
             yield inner
         return
     items = cast("AsyncIterator[Any]", aiter(source))
-    try:
-        yield items, _is_live(source)
-    finally:
-        await closed(items, source)
+    with _read_alone(items):
+        try:
+            yield items, _is_live(source)
+        finally:
+            await closed(items, source)
 
 
 async def closed(*parts: Any) -> None:
@@ -67,13 +75,14 @@ def opened_sync(source: Any, core: RunCore) -> Generator[tuple[Iterator[Any], bo
             yield inner
         return
     items = iter(source)
-    core.stop_work = hang_up_of(source) or _closer(items)
-    try:
-        if core.stopping:  # while the source was being opened
-            raise StopRun
-        yield items, _is_live(source)
-    finally:
-        closed_sync(items, source)
+    with _read_alone(items):
+        core.stop_work = hang_up_of(source) or _closer(items)
+        try:
+            if core.stopping:  # while the source was being opened
+                raise StopRun
+            yield items, _is_live(source)
+        finally:
+            closed_sync(items, source)
 
 
 def closed_sync(*parts: Any) -> None:
@@ -85,6 +94,33 @@ def closed_sync(*parts: Any) -> None:
                 close()
         except Exception as exc:  # noqa: BLE001 -- the run ends as it does all the same
             _not_closed(part, exc)
+
+
+def check_unread(source: object) -> None:
+    """Raise AdaptError for a generator that was read to its end, or closed."""
+    is_async = inspect.isasyncgen(source) and source.ag_frame is None
+    if is_async or (inspect.isgenerator(source) and source.gi_frame is None):
+        raise AdaptError(f"{_called(source)} was read to its end, or closed, before; {READ_ONCE}")
+
+
+@contextmanager
+def _read_alone(items: object) -> Generator[None, None, None]:
+    """Keep other runs away from an iterator. Raises AdaptError if one reads it."""
+    check_unread(items)
+    with _reading_lock:
+        if id(items) in _reading_now:
+            raise AdaptError(f"{_called(items)} is being read by another run; {READ_ONCE}")
+        _reading_now.add(id(items))
+    try:
+        yield
+    finally:
+        _reading_now.discard(id(items))
+
+
+def _called(items: object) -> str:
+    if inspect.isasyncgen(items) or inspect.isgenerator(items):
+        return f"the generator {items.__name__}"
+    return f"this {type(items).__name__}"
 
 
 def _close_of(part: Any, *names: str) -> Callable[[], Any] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, TypeVar
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import RunCore
@@ -133,13 +133,13 @@ class Run(RunHandle, Generic[Output]):
     def partial(
         self,
         model: type[Model],
-        *,
+        *unnamed: Never,
         node: str | None = None,
         path: Path | None = None,
         audience: Listeners = "user",
     ) -> View[Model]:
         """The object of ``model`` that the run writes, growing; see ``AsyncRun.partial``."""
-        return View(self._worker, partials(self._core, model, node, path, audience))
+        return View(self._worker, partials(self._core, model, unnamed, node, path, audience))
 
     # ---- stopping ----------------------------------------------------------------------------
 

@@ -93,7 +93,7 @@ class Worker:
         if self.opened:
             raise StreamUsageError(
                 f"run {self.core.run_id} is read already; a run is consumed once: give it a sink"
-                " for each further reader, or call stream() again"
+                f" for each further reader, or {self.core.anew('stream')}"
             )
         if self.core.sequencer.discarded:
             raise StreamUsageError(

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.text import short_repr
 from langchain_streamkit.tokens.media import MEDIA, media_tokens
 from langchain_streamkit.tokens.message_meter import counter_with
 from langchain_streamkit.tokens.models import encoding_for_model
@@ -71,8 +72,9 @@ def count_prompt(
     and (role, text) pairs; ``tools`` as for ``bind_tools``. ``model`` chooses the encoding; one
     that is not OpenAI's is counted with o200k_base, which is off by some 5 % for English and by up
     to a third for other scripts. Never fetches a URL, never raises on a block, whatever it is;
-    raises StreamUsageError on what holds no messages, and what ``convert_to_messages`` raises on
-    what is no message. The first call in a process loads the vocabulary (``aload_encoding``).
+    raises StreamUsageError on what holds no messages and on what is no tool, and what
+    ``convert_to_messages`` raises on what is no message. The first call in a process loads the
+    vocabulary (``aload_encoding``).
     """
     from langchain_core.messages import convert_to_messages
 
@@ -93,9 +95,10 @@ def count_prompt(
         raise StreamUsageError(
             f"model= is a model's name, not {type(model).__name__}; write model='gpt-4.1-mini'"
         )
+    checked = _checked_tools(tools)
     own = encoding_for_model(model)
     estimate = _Estimate(load_encoding(own or "o200k_base"), model)
-    estimate.prompt(convert_to_messages(cast("Any", messages)), tools)
+    estimate.prompt(convert_to_messages(cast("Any", messages)), checked)
     parts = [("" if own else "~") + (own or "o200k_base"), "framing", *estimate.kinds]
     return Count(estimate.tokens, exact=False, method="+".join(parts))
 
@@ -110,6 +113,34 @@ def prompt_tokens(
     estimate = _Estimate(method.encoding, model)
     estimate.prompt(convert_to_messages(given), tools)
     return estimate.tokens
+
+
+def _checked_tools(tools: object) -> list[Tool]:
+    """The tools as a list. Raises StreamUsageError for what is none."""
+    if tools is None:
+        return []
+    # Asked first: one tool is iterable too, as every dict and Pydantic model.
+    if _is_tool(tools) or isinstance(tools, str) or not isinstance(tools, Iterable):
+        raise StreamUsageError(
+            f"tools= is {_a(tools)}, not a list of tools; write tools=[tool, ...]"
+        )
+    found = list(cast("Iterable[object]", tools))
+    for one in found:
+        if not _is_tool(one):
+            raise StreamUsageError(
+                f"{short_repr(one)} in tools= is {_a(one)}, no tool; pass the tool itself, as to"
+                " bind_tools()"
+            )
+    return cast("list[Tool]", found)
+
+
+def _is_tool(value: object) -> bool:
+    return isinstance(value, Mapping) or callable(value) or hasattr(value, "args_schema")
+
+
+def _a(value: object) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
 
 
 class _Estimate:

@@ -16,7 +16,7 @@ from langchain_streamkit.testing import assert_legal
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-    from langchain_streamkit import Run
+    from langchain_streamkit import AsyncRun, Run
     from langchain_streamkit.events import Event
     from langchain_streamkit.testing import ScriptedProvider
 
@@ -120,6 +120,32 @@ def as_events(items: Iterable[Item]) -> list[Any]:
     return [construct_type(type_=union, value=item) for item in numbered(items)]
 
 
+MESSAGE = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "arguments": ""}
+WHOLE_CALL = {**CALL, "arguments": '{"a":1}'}
+
+
+def said(text: str, **part: Any) -> Item:
+    """A complete message item."""
+    return {**MESSAGE, "content": [{"type": "output_text", "text": text, **part}]}
+
+
+def streamed(*items: Item, whole: list[Item] | None = None) -> list[Any]:
+    return [created(), *items, ended(*(whole or []))]
+
+
+def text_events(text: str, *between: Item) -> list[Item]:
+    return [
+        item_event("added", 0, MESSAGE),
+        event("content_part.added", content_index=0, part={"type": "output_text", "text": ""}),
+        *[event("output_text.delta", content_index=0, delta=letter) for letter in text],
+        *between,
+        event("output_text.done", content_index=0, text=text),
+        event("content_part.done", content_index=0, part={"type": "output_text", "text": text}),
+        item_event("done", 0, said(text)),
+    ]
+
+
 FORMS: dict[str, Callable[[Iterable[Item]], list[Any]]] = {
     "dicts": list,
     "objects": lambda items: [
@@ -137,6 +163,12 @@ def told(items: Iterable[Any]) -> tuple[Run[Any], list[Event]]:
     events = list(run)
     assert_legal(events)
     return run, events
+
+
+async def read(run: AsyncRun[Any]) -> list[Event]:
+    events = [event async for event in run]
+    assert_legal(events)
+    return events
 
 
 def of_type(events: Iterable[Event], kind: str) -> list[Any]:

@@ -383,7 +383,9 @@ async def test_recorded_events_of_version_1_end_the_run_with_a_refusal() -> None
     chain = ChatPromptTemplate.from_messages([("human", "{q}")]) | says("Hello")
     for runnable, value in ((SCENES["plain_answer"].make(), HI), (chain, {"q": "?"})):
         run = adapt(await recorded(runnable.astream_events(value, version="v1")))
-        events: list[Any] = list(run)
+        events: list[Any] = []
+        with pytest.raises(AdaptError, match="version='v2'"):
+            events.extend(run)
         assert_legal(events)
         assert [event.type for event in events] == ["run.started", "run.failed"]
         with pytest.raises(AdaptError, match="version='v2'"):

@@ -247,3 +247,21 @@ def test_a_model_that_is_no_name_is_refused_with_what_to_write() -> None:
     model: Any = ChatOpenAI(model="gpt-4.1-mini", api_key=SecretStr("none"))
     with pytest.raises(StreamUsageError, match=r"model='gpt-4\.1-mini'"):
         count_prompt("hi", model=model)
+
+
+@pytest.mark.parametrize(
+    ("tools", "advice"),
+    [
+        (["weather"], r"'weather' in tools= is a str, no tool; pass the tool itself"),
+        ([3], "3 in tools= is an int, no tool"),
+        ([weather, None], "None in tools= is a NoneType, no tool"),
+        ("weather", r"tools= is a str.*write tools=\[tool, \.\.\.\]"),
+        (weather, r"tools= is a StructuredTool.*write tools=\[tool, \.\.\.\]"),
+        (convert_to_openai_tool(weather), r"tools= is a dict.*write tools=\[tool, \.\.\.\]"),
+        (3, r"tools= is an int.*write tools=\[tool, \.\.\.\]"),
+    ],
+    ids=["name", "number", "none", "str", "one_tool", "one_dict", "int"],
+)
+def test_what_is_no_list_of_tools_is_answered_with_what_to_write(tools: Any, advice: str) -> None:
+    with pytest.raises(StreamUsageError, match=advice):
+        count_prompt("hi", tools)

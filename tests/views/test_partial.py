@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import threading
 from dataclasses import dataclass, field, make_dataclass
 from datetime import date
 from typing import Annotated, Any, Literal, NotRequired
@@ -23,6 +24,7 @@ from langchain_streamkit.runs.views import partial_feed, partial_schema
 from langchain_streamkit.runs.views.partial_build import MISSING, partial
 from langchain_streamkit.testing import ScriptedModel, ToolCall, Turn, scripted_provider
 from tests.runs.scenes import QUESTION, graph, speaking
+from tests.runs.watching import WAIT_S
 from tests.views.reading import aread
 
 
@@ -116,15 +118,22 @@ async def test_arguments_of_a_tool_call_named_like_the_model_are_read() -> None:
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # langchain-openai's own
 @pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
 async def test_with_structured_output_of_a_real_client_is_read(method: Any) -> None:
+    gates = {chunk: threading.Event() for chunk in (3, 6, 11)}  # each opened by an object
     turn = (
-        Turn(tool_calls=[ToolCall("Recipe", SOUP)])
+        Turn(tool_calls=[ToolCall("Recipe", SOUP)], hold=gates)
         if method == "function_calling"
-        else Turn(pieces(TEXT))
+        else Turn(pieces(TEXT), hold=gates)
     )
     with scripted_provider([turn]) as provider:
         model = ChatOpenAI(model="m", base_url=provider.base_url, api_key="k", streaming=True)  # type: ignore[arg-type]
         run = astream(model.with_structured_output(Recipe, method=method), "hi")
-        found = await aread(run.partial(Recipe))
+        found: list[Recipe] = []
+        shut = iter(gates.values())
+        async with asyncio.timeout(WAIT_S):
+            async for one in run.partial(Recipe):
+                found.append(one)
+                for gate in itertools.islice(shut, 1):
+                    gate.set()
         assert found[-1] is await run.result()
     check_growing(found)
     assert len(found) > 3

@@ -10,7 +10,10 @@ from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy
 
-from langchain_streamkit import astream, stream
+from langchain_streamkit import RunSnapshot, astream, stream
+from langchain_streamkit import events as ev
+from langchain_streamkit.runs.views.selection import Selection
+from langchain_streamkit.runs.views.settled_feed import SettledTextFeed
 from langchain_streamkit.testing import ScriptedModel, Turn
 from tests.runs.scenes import (
     QUESTION,
@@ -173,3 +176,22 @@ def test_settled_text_of_a_plain_run_is_each_message_whole() -> None:
 async def test_settled_text_of_parallel_branches_is_each_message_whole(times: int) -> None:
     text, _ = await settled(side_by_side(speaking(answering("one two three"))))
     assert text == ["one two three"] * 4
+
+
+def test_a_message_that_settles_before_its_events_come_here_keeps_its_turn() -> None:
+    normalised: list[str] = []
+    feed = SettledTextFeed(Selection(), normalised)
+    feed.join(RunSnapshot())
+    told = told_by(answering("One"))
+    other = told_by(answering("Two"))
+    ids = [one.message_id for one in (*told, *other) if isinstance(one, ev.MessageStarted)]
+    normalised += ids
+    assert list(feed.take()) == []
+    feed.feed(other[:-1])
+    assert list(feed.take()) == ["Two"]
+    feed.feed(told[:-1])
+    assert list(feed.take()) == ["One"]
+
+
+def told_by(model: Any) -> list[ev.Event]:
+    return list(stream(model, "hi"))

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from langchain_streamkit.runs.views.selection import EVERYTHING, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,11 @@ T = TypeVar("T")
 class Feed(ABC, Generic[T]):
     """One reader's share of the events. Fed by whoever makes them, in any thread; taken by one."""
 
-    def __init__(self) -> None:
+    of_graphs: ClassVar[bool] = False
+    """Whether only graphs have what it gives."""
+
+    def __init__(self, selection: Selection = EVERYTHING) -> None:
+        self.selection = selection
         self.done = False
         """Nothing more will come, although the run may go on."""
         self.from_within = False

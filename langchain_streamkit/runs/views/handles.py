@@ -7,8 +7,9 @@ langchain-core, which LangGraph's ``stream_events(version="v3")`` gives.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.driver import AsyncDriver
 from langchain_streamkit.runs.views.message_feed import (
     EndFeed,
@@ -16,7 +17,7 @@ from langchain_streamkit.runs.views.message_feed import (
     ToolCallFeed,
 )
 from langchain_streamkit.runs.views.reading import AsyncReading, Reading
-from langchain_streamkit.runs.views.selection import Selection, plain
+from langchain_streamkit.runs.views.selection import EVERYTHING, plain
 from langchain_streamkit.runs.views.text_feed import MessageTextFeed
 from langchain_streamkit.runs.views.view import AsyncView, View
 from langchain_streamkit.runs.worker import Worker
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 W = TypeVar("W")
 """Who opens readings of the run."""
-
-_EVERYTHING = Selection(audience="all")
 
 
 class AsyncPieces(AsyncView[str]):
@@ -50,6 +49,11 @@ class Pieces(View[str]):
     def get(self) -> str:
         """All of it, once the message has ended; empty if the message died."""
         return "".join(self)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        raise StreamUsageError(
+            "this run is not async: write `for piece in message.text`, or `message.text.get()`"
+        )
 
 
 class _Message(Generic[W]):
@@ -125,10 +129,19 @@ class AsyncMessage(_Message[AsyncDriver]):
     @property
     def tool_calls(self) -> AsyncView[AsyncToolCall]:
         """The tool calls it asks for, each once its arguments are whole."""
-        return AsyncView(self._who, lambda: ToolCallFeed(_EVERYTHING, self._call, self._view))
+        return AsyncView(self._who, lambda: ToolCallFeed(EVERYTHING, self._call, self._view))
 
     def __aiter__(self) -> AsyncIterator[str]:
         return aiter(self.text)
+
+    def __iter__(self) -> NoReturn:
+        raise StreamUsageError("this run is async: write `async for piece in message`")
+
+    def __await__(self) -> Generator[Any, None, NoReturn]:
+        raise StreamUsageError(
+            "a message is not awaited: write `await message.text` for its text, or"
+            " `await message.result()` for all of it"
+        )
 
     async def result(self) -> MessageView:
         """The message in the snapshot, once it has ended; its ``status`` says how.
@@ -159,10 +172,19 @@ class Message(_Message[Worker]):
     @property
     def tool_calls(self) -> View[ToolCall]:
         """The tool calls it asks for, each once its arguments are whole."""
-        return View(self._who, lambda: ToolCallFeed(_EVERYTHING, self._call, self._view))
+        return View(self._who, lambda: ToolCallFeed(EVERYTHING, self._call, self._view))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.text)
+
+    def __aiter__(self) -> NoReturn:
+        raise StreamUsageError("this run is not async: write `for piece in message`")
+
+    def __await__(self) -> Generator[Any, None, NoReturn]:
+        raise StreamUsageError(
+            "this run is not async: write `message.text.get()` for the text of a message, or"
+            " `message.result()` for all of it"
+        )
 
     def result(self) -> MessageView:
         """The message in the snapshot, once it has ended; see ``AsyncMessage.result``."""
@@ -254,6 +276,9 @@ class AsyncToolCall(_ToolCall[AsyncDriver]):
         """What the tool reports while it runs."""
         return AsyncView(self._who, lambda: ProgressFeed(self._view))
 
+    def __await__(self) -> Generator[Any, None, NoReturn]:
+        raise StreamUsageError("a tool call is not awaited: write `await call.result()`")
+
     async def result(self) -> ToolCallView:
         """The call in the snapshot, once the tool has ended: ``output``, or ``error``.
 
@@ -271,6 +296,9 @@ class ToolCall(_ToolCall[Worker]):
     def progress(self) -> View[Any]:
         """What the tool reports while it runs."""
         return View(self._who, lambda: ProgressFeed(self._view))
+
+    def __await__(self) -> Generator[Any, None, NoReturn]:
+        raise StreamUsageError("this run is not async: write `call.result()`")
 
     def result(self) -> ToolCallView:
         """The call in the snapshot, once the tool has ended; see ``AsyncToolCall.result``."""

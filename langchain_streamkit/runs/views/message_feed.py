@@ -32,18 +32,17 @@ class MessageFeed(Feed[H]):
     """A handle for each message of a selection; a late reader gets none of those that died."""
 
     def __init__(self, selection: Selection, handle: Callable[[MessageView], H]) -> None:
-        super().__init__()
-        self._selection = selection
+        super().__init__(selection)
         self._handle = handle
 
     def _catch_up(self, snapshot: RunSnapshot) -> None:
         self._snapshot = snapshot
         for message in snapshot.messages:
-            if message.stands and self._selection.takes(message.path, message.audience):
+            if message.stands and self.selection.takes(message.path, message.audience):
                 self._items.append(self._handle(message))
 
     def _see(self, event: Event) -> None:
-        if isinstance(event, MessageStarted) and self._selection.takes(event.path, event.audience):
+        if isinstance(event, MessageStarted) and self.selection.takes(event.path, event.audience):
             message = self._snapshot.message(event.message_id)
             if message is not None:
                 self._items.append(self._handle(message))
@@ -60,8 +59,7 @@ class ToolCallFeed(Feed[H]):
         handle: Callable[[ToolCallView], H],
         message: MessageView | None = None,
     ) -> None:
-        super().__init__()
-        self._selection = selection
+        super().__init__(selection)
         self._handle = handle
         self._message = message
         self._seen: set[int] = set()
@@ -99,7 +97,7 @@ class ToolCallFeed(Feed[H]):
             return
         audience = "user" if asked is None else asked.audience
         paths = [call.path] if asked is None else [asked.path, call.path]
-        if any(self._selection.takes(path, audience) for path in paths):
+        if any(self.selection.takes(path, audience) for path in paths):
             self._seen.add(id(call))
             self._items.append(self._handle(call))
 

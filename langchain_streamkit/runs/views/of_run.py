@@ -4,9 +4,13 @@ or, called, with filters.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
+
+from langchain_core.language_models import BaseLanguageModel
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.runs.options import name_of
+from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.runs.views.handles import (
     AsyncMessage,
     AsyncToolCall,
@@ -14,14 +18,14 @@ from langchain_streamkit.runs.views.handles import (
     ToolCall,
 )
 from langchain_streamkit.runs.views.message_feed import MessageFeed, ToolCallFeed
-from langchain_streamkit.runs.views.selection import checked_path, node_name, selection
+from langchain_streamkit.runs.views.selection import refuse_unnamed, selection
 from langchain_streamkit.runs.views.settled_feed import SettledTextFeed
 from langchain_streamkit.runs.views.text_feed import TextFeed
 from langchain_streamkit.runs.views.value_feed import ValueFeed
 from langchain_streamkit.runs.views.view import AsyncView, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from langchain_streamkit.runs.core import RunCore
     from langchain_streamkit.runs.driver import AsyncDriver
@@ -38,7 +42,7 @@ class AsyncText(AsyncView[str]):
 
     def __call__(
         self,
-        *,
+        *unnamed: Never,
         node: str | None = None,
         path: Path | None = None,
         audience: Listeners = "user",
@@ -47,11 +51,13 @@ class AsyncText(AsyncView[str]):
         """The text of part of the run.
 
         Args:
+            unnamed: nothing; filters have names.
             node: only what is said in the node of this name, at whatever depth, or below it.
             path: only what is said below this path, ``"research/writer"`` or a list of names.
             audience: ``"user"``, ``"internal"`` or ``"all"``.
             settled: hold the text of each message back until it can no longer be taken back.
         """
+        refuse_unnamed("text", unnamed)
         return AsyncView(self._driver, _text(self._driver.core, node, path, audience, settled))
 
 
@@ -63,13 +69,14 @@ class Text(View[str]):
 
     def __call__(
         self,
-        *,
+        *unnamed: Never,
         node: str | None = None,
         path: Path | None = None,
         audience: Listeners = "user",
         settled: bool = False,
     ) -> View[str]:
         """The text of part of the run; see ``AsyncText``."""
+        refuse_unnamed("text", unnamed)
         return View(self._worker, _text(self._worker.core, node, path, audience, settled))
 
 
@@ -80,9 +87,14 @@ class AsyncMessages(AsyncView[AsyncMessage]):
         super().__init__(driver, self._feeds())
 
     def __call__(
-        self, *, node: str | None = None, path: Path | None = None, audience: Listeners = "user"
+        self,
+        *unnamed: Never,
+        node: str | None = None,
+        path: Path | None = None,
+        audience: Listeners = "user",
     ) -> AsyncView[AsyncMessage]:
         """The messages of part of the run, or those that are not for the user."""
+        refuse_unnamed("messages", unnamed)
         return AsyncView(self._driver, self._feeds(node, path, audience))
 
     def _feeds(self, *asked: Any) -> Callable[[], Feed[AsyncMessage]]:
@@ -97,9 +109,14 @@ class Messages(View[Message]):
         super().__init__(worker, self._feeds())
 
     def __call__(
-        self, *, node: str | None = None, path: Path | None = None, audience: Listeners = "user"
+        self,
+        *unnamed: Never,
+        node: str | None = None,
+        path: Path | None = None,
+        audience: Listeners = "user",
     ) -> View[Message]:
         """The messages of part of the run, or those that are not for the user."""
+        refuse_unnamed("messages", unnamed)
         return View(self._worker, self._feeds(node, path, audience))
 
     def _feeds(self, *asked: Any) -> Callable[[], Feed[Message]]:
@@ -114,9 +131,14 @@ class AsyncToolCalls(AsyncView[AsyncToolCall]):
         super().__init__(driver, self._feeds())
 
     def __call__(
-        self, *, node: str | None = None, path: Path | None = None, audience: Listeners = "user"
+        self,
+        *unnamed: Never,
+        node: str | None = None,
+        path: Path | None = None,
+        audience: Listeners = "user",
     ) -> AsyncView[AsyncToolCall]:
         """The tool calls of part of the run, or those of messages that are not for the user."""
+        refuse_unnamed("tool_calls", unnamed)
         return AsyncView(self._driver, self._feeds(node, path, audience))
 
     def _feeds(self, *asked: Any) -> Callable[[], Feed[AsyncToolCall]]:
@@ -131,9 +153,14 @@ class ToolCalls(View[ToolCall]):
         super().__init__(worker, self._feeds())
 
     def __call__(
-        self, *, node: str | None = None, path: Path | None = None, audience: Listeners = "user"
+        self,
+        *unnamed: Never,
+        node: str | None = None,
+        path: Path | None = None,
+        audience: Listeners = "user",
     ) -> View[ToolCall]:
         """The tool calls of part of the run, or those of messages that are not for the user."""
+        refuse_unnamed("tool_calls", unnamed)
         return View(self._worker, self._feeds(node, path, audience))
 
     def _feeds(self, *asked: Any) -> Callable[[], Feed[ToolCall]]:
@@ -146,11 +173,14 @@ class AsyncValues(AsyncView[Any]):
 
     def __init__(self, driver: AsyncDriver) -> None:
         capture_state(driver.core)
-        super().__init__(driver, _values(None, None))
+        super().__init__(driver, _values(driver.core))
 
-    def __call__(self, *, path: Path | None = None, node: str | None = None) -> AsyncView[Any]:
+    def __call__(
+        self, *unnamed: Never, path: Path | None = None, node: str | None = None
+    ) -> AsyncView[Any]:
         """The states of the graph at ``path``, or of those that run as a node of this name."""
-        return AsyncView(self._driver, _values(path, node))
+        refuse_unnamed("values", unnamed)
+        return AsyncView(self._driver, _values(self._driver.core, path, node))
 
 
 class Values(View[Any]):
@@ -158,21 +188,30 @@ class Values(View[Any]):
 
     def __init__(self, worker: Worker) -> None:
         capture_state(worker.core)
-        super().__init__(worker, _values(None, None))
+        super().__init__(worker, _values(worker.core))
 
-    def __call__(self, *, path: Path | None = None, node: str | None = None) -> View[Any]:
+    def __call__(
+        self, *unnamed: Never, path: Path | None = None, node: str | None = None
+    ) -> View[Any]:
         """The states of the graph at ``path``, or of those that run as a node of this name."""
-        return View(self._worker, _values(path, node))
+        refuse_unnamed("values", unnamed)
+        return View(self._worker, _values(self._worker.core, path, node))
 
 
 def partials(
-    core: RunCore, model: Any, node: str | None, path: Path | None, audience: Listeners
+    core: RunCore,
+    model: Any,
+    unnamed: Sequence[object],
+    node: str | None,
+    path: Path | None,
+    audience: Listeners,
 ) -> Callable[[], Feed[Any]]:
     """The feeds of ``run.partial``. Raises StreamUsageError for what is no model."""
     from langchain_streamkit.runs.views.partial_feed import PartialFeed
     from langchain_streamkit.runs.views.partial_schema import Schema
 
     schema, chosen = Schema(model), selection(node, path, audience)
+    refuse_unnamed("partial", unnamed, f"{schema.name}, ")
     return lambda: PartialFeed(schema, chosen, core)
 
 
@@ -192,9 +231,21 @@ def _text(
     return lambda: TextFeed(chosen)
 
 
-def _values(path: Path | None, node: str | None) -> Callable[[], Feed[Any]]:
-    names, name = checked_path(path), node_name(node)
-    return lambda: ValueFeed(names, name)
+def _values(
+    core: RunCore, path: Path | None = None, node: str | None = None
+) -> Callable[[], Feed[Any]]:
+    chosen = selection(node, path, "all")
+
+    def opened() -> Feed[Any]:
+        plan = core.plan
+        if plan.route != "source" and isinstance(unwrapped(plan.runnable), BaseLanguageModel):
+            raise StreamUsageError(
+                f"run.values are the states of a graph, and {name_of(unwrapped(plan.runnable))} is"
+                " a model; what it says is run.text, or await run.result()"
+            )
+        return ValueFeed(chosen)
+
+    return opened
 
 
 def capture_state(core: RunCore) -> None:

@@ -63,12 +63,17 @@ class _Source:
 
     def text(self) -> str:
         """From the first brace on that begins an object, as far as that is known."""
-        return self._text.getvalue()[self._start :]
+        return self.whole[self._start :]
+
+    @property
+    def whole(self) -> str:
+        """All of it."""
+        return self._text.getvalue()
 
     def value(self) -> dict[str, Any] | None:
         """The object so far. Prose before it may have braces of its own."""
         self._parsed = self._size  # first: more may be written meanwhile
-        text = self._text.getvalue()
+        text = self.whole
         while True:
             start = text.find("{", self._start)
             if start < 0:
@@ -86,9 +91,8 @@ class PartialFeed(Feed[Any]):
     """The objects of ``schema``, in the messages of a selection and the calls named like it."""
 
     def __init__(self, schema: Schema, selection: Selection, core: RunCore) -> None:
-        super().__init__()
+        super().__init__(selection)
         self._schema = schema
-        self._selection = selection
         self._core = core
         self._texts: dict[str, _Source] = {}
         self._calls: dict[tuple[str, int], _Source] = {}
@@ -127,11 +131,11 @@ class PartialFeed(Feed[Any]):
         error: InvalidOutput | None = None
         sources = [*self._texts.values(), *self._calls.values()]
         for source in reversed([one for one in sources if one.ended]):
-            source.value()
+            holds_json = source.value() is not None or source.good
             try:
                 whole = self._schema.whole(source.text())
             except InvalidOutput as exc:
-                error = error or exc
+                error = error or (exc if holds_json else self._schema.missing(source.whole))
             else:
                 return [whole] if end == "run.finished" else []
         if error is None and end == "run.finished":
@@ -141,7 +145,7 @@ class PartialFeed(Feed[Any]):
 
     def _catch_up(self, snapshot: RunSnapshot) -> None:
         for message in snapshot.messages:
-            if not (message.stands and self._selection.takes(message.path, message.audience)):
+            if not (message.stands and self.selection.takes(message.path, message.audience)):
                 continue
             source = self._texts[message.message_id] = _Source(message.message_id)
             if message.text:
@@ -171,7 +175,7 @@ class PartialFeed(Feed[Any]):
                 if (source := self._calls.get((event.message_id, event.index))) is not None:
                     self._write(source, event.args)
             case MessageStarted():
-                if self._selection.takes(event.path, event.audience):
+                if self.selection.takes(event.path, event.audience):
                     self._texts[event.message_id] = _Source(event.message_id)
             case ToolCallStarted():
                 if event.message_id in self._texts and event.name in self._names:

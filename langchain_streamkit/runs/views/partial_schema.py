@@ -20,6 +20,8 @@ from langchain_streamkit.runs.views.partial_build import has_fields, partial
 
 _OPEN_NUMBER = re.compile(r"(?<=[\[,:])\s*-?\d[\d.eE+-]*$")
 """A number that may yet grow: 1 may become 12."""
+_SHOWN = 80
+"""Characters of an answer that an error shows."""
 _RESULT_KEYS = ("structured_response", "parsed")
 """Of ``create_agent(response_format=)`` and of ``with_structured_output(include_raw=True)``."""
 
@@ -55,7 +57,13 @@ class Schema:
         try:
             return self._adapter.validate_json(_cut(text))
         except (ValidationError, ValueError, RecursionError) as exc:
-            raise InvalidOutput(f"the JSON is no {self.name}: {exc}", text=text) from exc
+            said = f"the JSON {_beginning(text)} is no {self.name}: {exc}"
+            raise InvalidOutput(said, text=text) from exc
+
+    def missing(self, text: str) -> InvalidOutput:
+        """What to raise for an answer without any JSON object."""
+        said = f"the answer is no {self.name}, it holds no JSON object: {_beginning(text)}"
+        return InvalidOutput(said, text=text)
 
     def found_in(self, result: Any) -> Any:
         """The object that the run returned, as it is; None if it returned none."""
@@ -87,6 +95,10 @@ def _cut(text: str) -> str:
     """The JSON value that ``text`` begins with, without what follows it."""
     _, end = json.JSONDecoder(strict=False).raw_decode(text)
     return text[:end]
+
+
+def _beginning(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def _parts(result: Any) -> list[Any]:

@@ -14,6 +14,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from langchain_streamkit.runs.views.misses import tell_misses
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,6 +53,11 @@ class _Taking(Generic[T]):
             return True
         self._over = over
         return False
+
+    def _leave_views(self) -> None:
+        """At the end: the feed gets nothing more."""
+        if self._core.sequencer.views.leave(self._feed) and self._run_over:
+            tell_misses(self._core, self._feed)
 
     def _raise_end(self, end: type[Exception]) -> NoReturn:
         """Raise the end, or why there is no run, or what is wrong with the view."""
@@ -92,7 +99,7 @@ class AsyncReading(_Taking[T]):
         return self._items.pop()
 
     async def _end(self) -> None:
-        self._core.sequencer.views.leave(self._feed)
+        self._leave_views()
         self._finalizer()
         if self._run_over:
             await self._driver.finished(reading=False)
@@ -173,7 +180,7 @@ class Reading(_Taking[T]):
         return self._items.pop()
 
     def _end(self) -> None:
-        self._core.sequencer.views.leave(self._feed)
+        self._leave_views()
         self._finalizer.detach()
         if self._run_over:
             self._worker.wait_from_outside()

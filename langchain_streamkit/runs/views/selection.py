@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast
 
 from langchain_streamkit.errors import StreamUsageError
 
@@ -44,6 +44,9 @@ class Selection(NamedTuple):
         return names[: len(self.path)] == self.path
 
 
+EVERYTHING: Final = Selection(audience="all")
+
+
 def selection(node: object, path: object, audience: object) -> Selection:
     """The selection that was asked for. Raises StreamUsageError for what cannot be meant."""
     if audience not in ("user", "internal", "all"):
@@ -74,6 +77,16 @@ def checked_path(path: object) -> tuple[str, ...]:
             f"path={path!r} is no path; write path='research/writer' or ('research', 'writer')"
         )
     return plain_path(cast("list[str]", names))
+
+
+def refuse_unnamed(view: str, given: Sequence[object], before: str = "") -> None:
+    """Raise StreamUsageError for filters of ``run.view(before...)`` that were given by place."""
+    if given:
+        is_node = isinstance(given[0], str) and "/" not in given[0]
+        filters = f"{before}{'node' if is_node else 'path'}={given[0]!r}"
+        raise StreamUsageError(
+            f"run.{view}() takes its filters by name; write run.{view}({filters})"
+        )
 
 
 def plain(name: str) -> str:

@@ -34,14 +34,14 @@ class SettledTextFeed(Feed[str]):
     """The text of all messages of a selection, each whole. ``settled`` grows with the run."""
 
     def __init__(self, selection: Selection, settled: Sequence[str]) -> None:
-        super().__init__()
-        self._selection = selection
+        super().__init__(selection)
         self._settled = settled
         self._looked = 0
         self._due: list[str] = []
         self._texts: dict[str, StringIO] = {}
         """By message, in order of their start."""
         self._finished: set[str] = set()
+        """Messages that have ended well, wanted or not."""
         self._over = False
 
     def take(self) -> Sequence[str]:
@@ -51,8 +51,8 @@ class SettledTextFeed(Feed[str]):
             self._looked += len(due) - len(self._due)
             if self._over:
                 due += [one for one in self._texts if one in self._finished]
-            # A message may settle before the event of its end has come here.
-            self._due = [one for one in due if one in self._texts and one not in self._finished]
+            # A message may settle before the events of its start and end have come here.
+            self._due = [one for one in due if one not in self._finished]
             texts = [self._text(one) for one in due if one in self._finished]
             return [text for text in texts if text]
 
@@ -62,11 +62,11 @@ class SettledTextFeed(Feed[str]):
 
     def _catch_up(self, snapshot: RunSnapshot) -> None:
         for message in snapshot.messages:
-            if message.stands and self._selection.takes(message.path, message.audience):
+            if message.status == "finished":
+                self._finished.add(message.message_id)
+            if message.stands and self.selection.takes(message.path, message.audience):
                 text = self._texts[message.message_id] = StringIO()
                 text.write(message.text)
-                if message.status == "finished":
-                    self._finished.add(message.message_id)
         self._over = snapshot.outcome not in ("pending", "running")
 
     def _see(self, event: Event) -> None:
@@ -76,7 +76,7 @@ class SettledTextFeed(Feed[str]):
                 if text is not None:
                     text.write(event.text)
             case MessageStarted():
-                if self._selection.takes(event.path, event.audience):
+                if self.selection.takes(event.path, event.audience):
                     self._texts[event.message_id] = StringIO()
             case MessageFinished():
                 self._finished.add(event.message_id)

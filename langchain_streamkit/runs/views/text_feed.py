@@ -32,8 +32,7 @@ class TextFeed(Feed[str]):
     """The text of all messages of a selection, piece by piece."""
 
     def __init__(self, selection: Selection) -> None:
-        super().__init__()
-        self._selection = selection
+        super().__init__(selection)
         self._open: set[str] = set()
         """Messages whose text is wanted."""
         self._unread: list[tuple[str, StringIO]] = []
@@ -48,7 +47,7 @@ class TextFeed(Feed[str]):
 
     def _catch_up(self, snapshot: RunSnapshot) -> None:
         for message in snapshot.messages:
-            if message.stands and self._selection.takes(message.path, message.audience):
+            if message.stands and self.selection.takes(message.path, message.audience):
                 if text := self._text_of(message):
                     self._add(message.message_id, text)
                 if message.status == "open":
@@ -63,7 +62,7 @@ class TextFeed(Feed[str]):
                 if event.message_id in self._open:
                     self._add(event.message_id, event.text)
             case MessageStarted():
-                if self._selection.takes(event.path, event.audience):
+                if self.selection.takes(event.path, event.audience):
                     self._open.add(event.message_id)
             case MessageFinished():
                 self._open.discard(event.message_id)

@@ -14,15 +14,12 @@ if TYPE_CHECKING:
 
 
 class ValueFeed(Feed[Any]):
-    """Each whole state of the graph at ``path``, or of those that run as the node ``node``.
+    """Each whole state of the graph at a selection's path, or of those that run as its node.
 
     A late reader begins with the newest.
     """
 
-    def __init__(self, path: tuple[str, ...], node: str | None) -> None:
-        super().__init__()
-        self._path = path
-        self._node = node
+    of_graphs = True
 
     def _catch_up(self, snapshot: RunSnapshot) -> None:
         self._items += [value for path, value in snapshot.state.items() if self._takes(path)]
@@ -32,8 +29,7 @@ class ValueFeed(Feed[Any]):
             self._items.append(event.values)
 
     def _takes(self, path: tuple[str, ...]) -> bool:
-        names = plain_path(path)
-        if self._node is not None:
-            below = names[: len(self._path)] == self._path
-            return below and names[-1:] == (self._node,)
-        return names == self._path
+        names, asked = plain_path(path), self.selection
+        if asked.node is not None:
+            return names[: len(asked.path)] == asked.path and names[-1:] == (asked.node,)
+        return names == asked.path

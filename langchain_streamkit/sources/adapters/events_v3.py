@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from langchain_streamkit.errors import AdaptError, ProducerLost, SourceFailed
 from langchain_streamkit.sources.adapters.base import Adapter, Opening
+from langchain_streamkit.sources.adapters.namespaces import check_depth
 from langchain_streamkit.sources.adapters.nodes import Nodes
 from langchain_streamkit.sources.adapters.plain_messages import as_message
 from langchain_streamkit.sources.adapters.v3_calls import ModelCalls, ToolCalls
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from langchain_streamkit.sources.adapters.base import Take
-    from langchain_streamkit.sources.adapters.nodes import Namespace, OpenNode
+    from langchain_streamkit.sources.adapters.namespaces import Namespace
+    from langchain_streamkit.sources.adapters.nodes import OpenNode
     from langchain_streamkit.sources.tap import RunTap
 
     Handle = Callable[[Namespace, Any, Mapping[str, Any]], None]
@@ -289,8 +291,7 @@ def _namespace(params: Mapping[str, Any]) -> Namespace:
 
 
 def _checked(namespace: tuple[Any, ...]) -> Namespace:
-    if len(namespace) > _DEEPEST:
-        raise AdaptError(f"a namespace has {len(namespace)} parts")
+    check_depth(namespace)
     for part in namespace:
         if not isinstance(part, str) or not part:
             raise AdaptError(f"{part!r} is no part of a namespace")

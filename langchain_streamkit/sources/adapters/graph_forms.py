@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from langchain_core.messages import BaseMessage
 
 from langchain_streamkit.errors import AdaptError
+from langchain_streamkit.sources.adapters.namespaces import Namespace
 from langchain_streamkit.sources.adapters.plain_messages import as_message, with_messages
 from langchain_streamkit.sources.node_output import state_messages
 from langchain_streamkit.text import short_repr
@@ -22,7 +23,6 @@ from langchain_streamkit.text import short_repr
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-Namespace: TypeAlias = tuple[str, ...]
 
 MODES: Final = frozenset(
     {"values", "updates", "messages", "custom", "tasks", "debug", "checkpoints", "tools"}

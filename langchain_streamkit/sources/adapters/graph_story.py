@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from langchain_streamkit.sources.adapters.base import Take
-    from langchain_streamkit.sources.adapters.graph_forms import Namespace
     from langchain_streamkit.sources.adapters.graph_payloads import Asked
     from langchain_streamkit.sources.adapters.graph_tree import Part, Tree
+    from langchain_streamkit.sources.adapters.namespaces import Namespace
     from langchain_streamkit.sources.tap import RunTap
 
 

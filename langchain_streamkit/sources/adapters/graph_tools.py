@@ -13,8 +13,8 @@ from langchain_streamkit.sources.adapters.graph_payloads import fields_of, text_
 from langchain_streamkit.sources.adapters.plain_messages import with_messages
 
 if TYPE_CHECKING:
-    from langchain_streamkit.sources.adapters.graph_forms import Namespace
     from langchain_streamkit.sources.adapters.graph_tree import Part, Tree
+    from langchain_streamkit.sources.adapters.namespaces import Namespace
     from langchain_streamkit.sources.tap import RunTap
 
 

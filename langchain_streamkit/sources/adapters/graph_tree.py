@@ -11,6 +11,12 @@ from uuid import UUID
 
 from langchain_streamkit.errors import AdaptError, SourceFailed
 from langchain_streamkit.sources.adapters.graph_forms import elements
+from langchain_streamkit.sources.adapters.namespaces import (
+    check_depth,
+    comes_before,
+    holder_of,
+    node_name,
+)
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.signals import ModelEnd
 from langchain_streamkit.sources.tree import INTERNAL_KEYS, NS_SEPARATOR
@@ -20,15 +26,13 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
-    from langchain_streamkit.sources.adapters.graph_forms import Namespace
+    from langchain_streamkit.sources.adapters.namespaces import Namespace
     from langchain_streamkit.sources.tap import RunTap
 
 PartKind: TypeAlias = Literal["graph", "node", "tool"]
 
 UNNAMED: Final = "LangGraph"
 """What LangGraph calls a graph that has no name."""
-_DEEPEST: Final = 64
-"""Graphs within graphs; more is no namespace."""
 
 
 class Call:
@@ -142,12 +146,9 @@ class Tree:
         return _checked(part)
 
     def _new_graph(self, namespace: Namespace, name: str) -> Part:
-        if len(namespace) > _DEEPEST:
-            raise AdaptError(f"{len(namespace)} graphs within each other are no namespace")
-        last = len(namespace) - 1
-        while last and namespace[last].isdecimal():  # the n-th graph that one node has called
-            last -= 1
-        node = self.nodes.get(namespace[last]) or self.node(namespace[:last], namespace[last])
+        check_depth(namespace)
+        *above, segment = holder_of(namespace)
+        node = self.nodes.get(segment) or self.node(tuple(above), segment)
         tools = _checked(node).open_children("tool")
         holder = tools[0] if len(tools) == 1 else node
         metadata: dict[str, Any] = {"langgraph_checkpoint_ns": NS_SEPARATOR.join(namespace)}
@@ -168,14 +169,14 @@ class Tree:
     ) -> Part:
         """A node begins. ``caller`` is the node that has called it, if it is a task of one."""
         given = dict(metadata or {})
-        name = str(given.get("langgraph_node") or segment.split(":", 1)[0])
+        name = str(given.get("langgraph_node") or node_name(segment))
         parent = caller or self.graph(namespace, given.get("lc_agent_name"))
         own = (*parent.namespace, segment)
         given["langgraph_node"] = name
         given["langgraph_checkpoint_ns"] = NS_SEPARATOR.join(own)
         step = given.get("langgraph_step")
         for one in parent.open_children("node"):
-            if not one.is_task and _is_before(one.step, step):
+            if not one.is_task and comes_before(one.step, step):
                 self.end(one)
         run_id = self._fresh("node", *own)
         self._tap.chain_start(run_id, parent.run_id, name, _tags(given), given, inputs)
@@ -295,10 +296,6 @@ def _checked(part: Part) -> Part:
 
 def _tags(metadata: Mapping[str, Any]) -> list[str]:
     return [str(tag) for tag in elements(metadata.get("tags"))]
-
-
-def _is_before(step: int | None, other: object) -> bool:
-    return step is not None and isinstance(other, int) and step < other
 
 
 def _uuid(text: str) -> UUID | None:

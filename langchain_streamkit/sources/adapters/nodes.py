@@ -1,22 +1,22 @@
 """Graphs and nodes of a run that is told only by LangGraph's namespaces.
 
 Guarantees: what is mentioned is open, with all that it is in; what a graph or node holds ends
-before it; ids are the same for the same source. A namespace is a path of ``node:task_id``; a bare
-number after it is a further graph that the same task calls.
+before it; ids are the same for the same source.
 """
 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
+
+from langchain_streamkit.sources.adapters.namespaces import comes_before, holder_of, node_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from langchain_streamkit.sources.adapters.base import Adapter
-
-Namespace: TypeAlias = tuple[str, ...]
+    from langchain_streamkit.sources.adapters.namespaces import Namespace
 
 _KEPT = "langgraph_"
 
@@ -69,9 +69,7 @@ class Nodes:
         run_id = self._graphs.get(namespace)
         if run_id is not None:
             return run_id
-        holder = namespace
-        while len(holder) > len(self.scope) + 1 and holder[-1].isdecimal():
-            holder = holder[:-1]
+        holder = holder_of(namespace, len(self.scope))
         if parent is None:
             parent = self.node(holder).run_id
         run_id = self._graphs[namespace] = self._fresh("graph", namespace)
@@ -159,7 +157,7 @@ class Nodes:
     def _end_before(self, node: OpenNode) -> None:
         """Supersteps come one after another: those of a lower number are over."""
         for other in self.nodes_of(node.graph):
-            if node.step is not None and other.step is not None and other.step < node.step:
+            if comes_before(other.step, node.step):
                 self.end_node(other)
 
     def _end_one(self, namespace: Namespace, error: BaseException | None) -> None:
@@ -173,8 +171,3 @@ class Nodes:
             self._tap.chain_end(run_id, None)
         else:
             self._tap.failed(run_id, error)
-
-
-def node_name(segment: str) -> str:
-    """The node's name in a part of a namespace."""
-    return segment.partition(":")[0]

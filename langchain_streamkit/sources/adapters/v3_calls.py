@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from langchain_streamkit.sources.adapters.base import Adapter
-    from langchain_streamkit.sources.adapters.nodes import Namespace, Nodes, OpenNode
+    from langchain_streamkit.sources.adapters.namespaces import Namespace
+    from langchain_streamkit.sources.adapters.nodes import Nodes, OpenNode
 
 _RETRY_TAG = "retry:attempt:"
 _RUN_ID_PREFIX = "lc_run--"

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from langchain_streamkit.sources.adapters.base import Adapter
-    from langchain_streamkit.sources.adapters.nodes import Namespace, Nodes, OpenNode
+    from langchain_streamkit.sources.adapters.namespaces import Namespace
+    from langchain_streamkit.sources.adapters.nodes import Nodes, OpenNode
     from langchain_streamkit.sources.adapters.v3_calls import ModelCalls, ToolCalls
 
 INTERRUPTS = "__interrupt__"
