@@ -77,7 +77,7 @@ class Normaliser:
         """Why what is stopped is stopped."""
         self.stopped_with: BaseException | None = None
         """What was raised to stop the run, where that looks like a failure."""
-        report = self._unpriced if accounting.own_prices else LOGGER.warning
+        report = self._unpriced if accounting.own_prices else LOGGER.info
         self._accounts = Accounts(self.run_id, accounting, report)
         self._tools = ToolRuns(self.outbox)
         self._models = ModelRuns(

@@ -11,7 +11,7 @@ TOKENS = 20_000
 BOUND_BYTES = 2_000_000
 
 
-@pytest.mark.timeout(300)  # two processes under tracemalloc
+@pytest.mark.timeout(600)  # two processes under tracemalloc
 def test_a_sleeping_reader_costs_little_and_still_gets_all_the_text() -> None:
     slept = measure_sleep(TOKENS)
     assert slept.text_arrived
