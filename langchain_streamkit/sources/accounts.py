@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_streamkit.events import UsageStatus
+    from langchain_streamkit.sources.endings import Ending
     from langchain_streamkit.sources.model_calls import Call
     from langchain_streamkit.sources.tree import RunNode
     from langchain_streamkit.tokens.ledger import Ledger
@@ -106,17 +107,11 @@ class Accounts:
             tokens_per_second=_rate(numbers.counts.output_tokens, speaking),
         )
 
-    def unseen(
-        self,
-        node: RunNode,
-        call_id: str,
-        message_id: str,
-        told: TokenCounts | None,
-        model: str | None,
-    ) -> Usage:
+    def unseen(self, node: RunNode, call_id: str, message_id: str, answer: Ending) -> Usage:
         """Write the record of a call that nobody told us of, by its answer."""
-        numbers = reckoned(told, None, "ok", lambda: None)
-        return self._written(self._of(node, call_id, numbers, model, None), message_id=message_id)
+        numbers = reckoned(answer.usage, None, "ok", lambda: None)
+        record = self._of(node, call_id, numbers, answer.model, answer.provider)
+        return self._written(record, message_id=message_id)
 
     def live(self, node: RunNode, call: Call, told: TokenCounts | None) -> Usage:
         """What a call has used so far, were it to end now."""

@@ -1,8 +1,8 @@
-"""What is remembered of a model call: while it speaks, and of what it said."""
+"""What is remembered of a model call while it speaks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from langchain_streamkit.sources.assembler import MessageAssembler
@@ -57,15 +57,3 @@ class Message(NamedTuple):
 
     assembler: MessageAssembler
     writer: MessageWriter
-
-
-class Said:
-    """A finished model message that a node may yet return again under another object or id."""
-
-    __slots__ = ("calls", "claimed", "message_id", "text")
-
-    def __init__(self, message_id: str, text: str, calls: list[Any]) -> None:
-        self.message_id = message_id
-        self.text = text
-        self.calls = calls
-        self.claimed = False
