@@ -16,9 +16,9 @@ from langchain_streamkit import events as ev
 from langchain_streamkit.errors import ModelFailed
 from langchain_streamkit.sources.adapters.base import Adapter
 from langchain_streamkit.sources.assembler import MessageAssembler
-from langchain_streamkit.sources.shown import minter
 from langchain_streamkit.sources.piece_types import as_dict
 from langchain_streamkit.sources.results import now_ms
+from langchain_streamkit.sources.shown import minter
 from langchain_streamkit.sources.signals import ModelEnd
 
 if TYPE_CHECKING:
