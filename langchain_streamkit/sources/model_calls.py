@@ -15,6 +15,7 @@ class Call:
     """One model run; ``message`` is set once its message has begun."""
 
     __slots__ = (
+        "asked",
         "first_size",
         "first_token",
         "known",
@@ -31,6 +32,8 @@ class Call:
 
     def __init__(self, signal: ModelStart) -> None:
         self.started = signal.ts
+        self.asked = signal.model
+        """The name the model was called by; ``model`` is the one it answers under, once known."""
         self.model = signal.model
         self.provider = signal.provider
         self.prompt = signal.prompt

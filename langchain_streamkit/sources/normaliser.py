@@ -189,7 +189,7 @@ class Normaliser:
     def finish(self, ts: int, output: object) -> None:
         """End well: ``run.interrupted`` if the root graph paused, else ``run.finished``."""
         self._close_all(ts, "cancelled")
-        usage, timing = self._accounts.total(ts)
+        usage, timing = self._accounts.close(ts)
         if self._reports.interrupted:
             pending = tuple(self._reports.interrupts.values())
             fields = {"interrupts": pending, "usage": usage, "timing": timing}
@@ -219,14 +219,14 @@ class Normaliser:
         places: list[failures.Where] = [place for kind, place in _WHERE.items() if kind in kinds]
         info = self.errors.info(error, places[0] if places else "run")
         self._close_all(ts, "error")
-        usage, timing = self._accounts.total(ts)
+        usage, timing = self._accounts.close(ts)
         self.outbox.add(RunFailed, {"error": info, "usage": usage, "timing": timing})
         return info
 
     def break_off(self, ts: int, error: Exception) -> None:
         """An error of ours kept the run from ending as it should: close what is open, and fail."""
         self._close_all(ts, "error")
-        usage, timing = self._accounts.total(ts)
+        usage, timing = self._accounts.close(ts)
         info = failures.error_info(error, error_id=uuid4().hex, where="run")
         fields = {"error": msgspec.structs.replace(info, code="internal")}
         self.outbox.add(RunFailed, {**fields, "usage": usage, "timing": timing})
@@ -234,7 +234,7 @@ class Normaliser:
     def cancel(self, ts: int, reason: CancelReason, pending: Sequence[str] = ()) -> None:
         """End with ``run.cancelled``; ``pending`` names what could not be stopped."""
         self._close_all(ts, "budget" if reason == "budget" else "cancelled")
-        usage, timing = self._accounts.total(ts)
+        usage, timing = self._accounts.close(ts)
         self.outbox.add(
             RunCancelled,
             {"reason": reason, "pending": tuple(pending), "usage": usage, "timing": timing},
