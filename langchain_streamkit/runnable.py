@@ -195,6 +195,7 @@ class WatchedRunnable(Runnable[Any, Any]):
         watches = self._watches(inputs, config)
         try:
             for watch in watches:
+                await watch.prepared()
                 watch.begin_async()
             configs = [watch.config for watch in watches]
             outputs = await self.bound.abatch(

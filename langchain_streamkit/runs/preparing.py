@@ -11,9 +11,10 @@ import functools
 import sys
 from typing import TYPE_CHECKING
 
+from langchain_core.language_models import BaseLanguageModel
+
 from langchain_streamkit.runs.plan import unwrapped
-from langchain_streamkit.tokens.message_meter import FOR_ANY
-from langchain_streamkit.tokens.models import encoding_for_model
+from langchain_streamkit.tokens.message_meter import ENCODINGS, FOR_ANY, encoding_of
 from langchain_streamkit.tokens.prices import known_prices, load_prices
 from langchain_streamkit.tokens.vocabularies import load_encoding, loaded_encoding
 
@@ -41,18 +42,19 @@ def _loads(plan: Plan | SourcePlan) -> list[Callable[[], object]]:
     """What is not loaded yet."""
     loads: list[Callable[[], object]] = []
     if plan.options.tokens == "exact" or plan.options.budget:
-        name = _encoding_name(plan)
-        if loaded_encoding(name) is None:
-            loads.append(functools.partial(load_encoding, name))
+        names = [name for name in _encodings(plan) if loaded_encoding(name) is None]
+        loads += [functools.partial(load_encoding, name) for name in names]
     if known_prices() is not None and "genai_prices" not in sys.modules:
         loads.append(load_prices)
     return loads
 
 
-def _encoding_name(plan: Plan | SourcePlan) -> EncodingName:
-    """That of the model if it is known now; else the one that nearly all need."""
+def _encodings(plan: Plan | SourcePlan) -> tuple[EncodingName, ...]:
+    """That of the model if it is known now; else all that models have."""
     if plan.route == "source":
-        return FOR_ANY
+        return ENCODINGS
     model = unwrapped(plan.runnable)
+    if not isinstance(model, BaseLanguageModel):
+        return ENCODINGS
     found: object = getattr(model, "model_name", None) or getattr(model, "model", None)
-    return (encoding_for_model(found) if isinstance(found, str) else None) or FOR_ANY
+    return (encoding_of(found if isinstance(found, str) else None, None) or FOR_ANY,)

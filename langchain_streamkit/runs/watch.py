@@ -9,6 +9,7 @@ from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.attached import AttachedRun
 from langchain_streamkit.runs.drive import Collected
 from langchain_streamkit.runs.outlets import Outlets
+from langchain_streamkit.runs.preparing import prepare
 from langchain_streamkit.sinks.base import apart
 from langchain_streamkit.sources.langgraph import handler_base, watch_graph
 
@@ -66,6 +67,7 @@ class Watch:
         self.end(self._output, error)
 
     async def __aenter__(self) -> None:
+        await self.prepared()
         self.begin_async()
 
     async def __aexit__(
@@ -76,6 +78,10 @@ class Watch:
     ) -> None:
         self.end(self._output, error)
         await self.drained()
+
+    async def prepared(self) -> None:
+        """Load what counting needs, without blocking the loop."""
+        await prepare(self._plan)
 
     def begin_sync(self) -> None:
         """Begin a run in plain code. Raises StreamUsageError for async sinks."""

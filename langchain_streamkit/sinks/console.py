@@ -19,6 +19,8 @@ Part: TypeAlias = Literal["text", "reasoning", "tools", "custom", "timing", "ste
 """What may be shown; ``internal``: messages not meant for the user (sub-agents inside tools)."""
 
 _DEFAULT: tuple[Part, ...] = ("text", "reasoning", "tools", "custom", "timing")
+_RATED_MS = 1000
+"""How long a run has to take for its tokens per second to mean something."""
 _Key: TypeAlias = tuple[str, str, int]
 _Block: TypeAlias = (
     ev.TextStarted
@@ -240,7 +242,7 @@ class ConsoleSink:
             facts.append(f"first token {timing.first_token_ms / 1000:.2f} s")
         if usage.total_tokens:
             facts.append(f"{usage.input_tokens} in + {usage.output_tokens} out tokens")
-        if timing.tokens_per_second is not None:
+        if timing.tokens_per_second is not None and timing.duration_ms >= _RATED_MS:
             facts.append(f"{timing.tokens_per_second:.0f}/s")
         style: Style = "green"
         match event:

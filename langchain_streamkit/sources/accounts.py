@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from langchain_streamkit.events import Timing, Usage, UsageDetails
 from langchain_streamkit.sources.reckoning import Reckoned, Said, reckoned
+from langchain_streamkit.sources.tree import COMPOSITION_TAGS
 from langchain_streamkit.sources.usage import TokenCounts
 from langchain_streamkit.tokens.message_meter import MessageMeter, method_for
 from langchain_streamkit.tokens.prices import cost_text
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_streamkit.events import UsageStatus
+    from langchain_streamkit.sources.endings import Ending
     from langchain_streamkit.sources.model_calls import Call
     from langchain_streamkit.sources.tree import RunNode
     from langchain_streamkit.tokens.ledger import Ledger
@@ -51,6 +53,8 @@ class Accounts:
     def __init__(self, run_id: str, how: Accounting, report: Callable[[str], None]) -> None:
         self.how = how
         self.started = 0
+        self._over = False
+        """The terminal event is made: there is nobody to report to."""
         self._run_id = run_id
         self._report = report
         self._thread_id: str | None = None
@@ -98,32 +102,25 @@ class Accounts:
         first = call.first_token
         speaking = ts - first if first is not None else 0
         return self._written(
-            self._of(node, node.id, numbers, call.model, call.provider),
+            self._of_call(node, call, numbers, status),
             message_id=call.message.writer.message_id if call.message is not None else None,
             counted_tokens=said.tokens if said is not None else None,
-            status=status,
             started_ms=call.started,
             duration_ms=max(0, ts - call.started),
             first_token_ms=first - call.started if first is not None else None,
             tokens_per_second=_rate(numbers.counts.output_tokens, speaking),
         )
 
-    def unseen(
-        self,
-        node: RunNode,
-        call_id: str,
-        message_id: str,
-        told: TokenCounts | None,
-        model: str | None,
-    ) -> Usage:
+    def unseen(self, node: RunNode, call_id: str, message_id: str, answer: Ending) -> Usage:
         """Write the record of a call that nobody told us of, by its answer."""
-        numbers = reckoned(told, None, "ok", lambda: None)
-        return self._written(self._of(node, call_id, numbers, model, None), message_id=message_id)
+        numbers = reckoned(answer.usage, None, "ok", lambda: None)
+        record = self._of(node, call_id, numbers, "ok", answer.model, answer.provider)
+        return self._written(record, message_id=message_id)
 
     def live(self, node: RunNode, call: Call, told: TokenCounts | None) -> Usage:
         """What a call has used so far, were it to end now."""
         numbers = reckoned(told, self._said(call), "live", lambda: self._prompt(call))
-        return _usage(self._of(node, node.id, numbers, call.model, call.provider))
+        return _usage(self._of_call(node, call, numbers, "ok"))
 
     def retracted(self, message_id: str) -> None:
         """A message was taken back: its call is paid for all the same."""
@@ -149,14 +146,23 @@ class Accounts:
             started_ms=self.started,
         )
         fields = _fields(numbers)
-        cost = self._cost(numbers, record.model, record.provider)
+        cost = self._cost(numbers, "ok", record.model, record.provider)
         self._put(replace(record, **fields, cost=cost, late=True))
+
+    def _of_call(
+        self, node: RunNode, call: Call, numbers: Reckoned, status: UsageStatus
+    ) -> UsageRecord:
+        prices = self.how.prices
+        priced_as = call.model if prices is None else prices.name_of(call.model, call.asked)
+        record = self._of(node, node.id, numbers, status, priced_as, call.provider)
+        return record if priced_as == call.model else replace(record, model=call.model)
 
     def _of(
         self,
         node: RunNode,
         call_id: str,
         numbers: Reckoned,
+        status: UsageStatus,
         model: str | None,
         provider: str | None,
     ) -> UsageRecord:
@@ -167,12 +173,13 @@ class Accounts:
             provider=provider,
             path=node.path,
             node=node.metadata.get("langgraph_node"),
-            tags=node.tags,
+            tags=tuple(tag for tag in node.tags if not tag.startswith(COMPOSITION_TAGS)),
             thread_id=self._thread_id,
             user=self._user,
             attempt=node.attempt(),
             started_ms=self.started,
-            cost=self._cost(numbers, model, provider),
+            status=status,
+            cost=self._cost(numbers, status, model, provider),
             **_fields(numbers),
         )
 
@@ -201,20 +208,23 @@ class Accounts:
                 call.prompt_tokens = prompt_tokens(call.prompt, call.tools, call.model, method)
         return call.prompt_tokens
 
-    def _cost(self, numbers: Reckoned, model: str | None, provider: str | None) -> Decimal | None:
-        if self.how.prices is None:
+    def _cost(
+        self, numbers: Reckoned, status: UsageStatus, model: str | None, provider: str | None
+    ) -> Decimal | None:
+        if numbers.source == "cache" or (numbers.source == "none" and status == "failed"):
+            return Decimal(0)  # nobody was asked, or the request was refused
+        if numbers.source == "none" or self.how.prices is None:
             return None
-        if not numbers.counts.total_tokens:
-            return Decimal(0) if numbers.source in ("none", "cache") else None
         priced = self.how.prices.priced(numbers.counts, model, provider)
-        if priced.news is not None:
+        if priced.news is not None and not self._over:
             self._report(priced.news)
         return priced.cost
 
     # ---- the run -----------------------------------------------------------------------------
 
-    def total(self, ts: int) -> tuple[Usage, Timing]:
-        """The run's usage and timing, were it to end at ``ts``."""
+    def close(self, ts: int) -> tuple[Usage, Timing]:
+        """The run ends at ``ts``: its usage and timing. What comes now is late."""
+        self._over = True
         records = list(self._records.values())
         models = {record.model for record in records}
         first = self._first_token

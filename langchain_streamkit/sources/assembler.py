@@ -274,7 +274,7 @@ class MessageAssembler:
     def _block(self, kind: BlockKind, key: Key, tool_call_id: str = "") -> Block:
         block = Block(kind, self._take_index(), key, tool_call_id)
         if self.meter is not None:
-            block.count = self.meter.block()
+            block.meter = self.meter.block()
         return block
 
     def _take_index(self) -> int:

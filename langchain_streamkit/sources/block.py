@@ -15,7 +15,7 @@ from langchain_streamkit.values import TextJoiner
 if TYPE_CHECKING:
     from langchain_streamkit.events import BaseEvent
     from langchain_streamkit.sources.piece_types import Extras, Key
-    from langchain_streamkit.tokens.message_meter import Count
+    from langchain_streamkit.tokens.message_meter import BlockMeter
 
 BlockKind: TypeAlias = Literal["text", "reasoning", "tool_call"]
 DeltaClass: TypeAlias = type[TextDelta] | type[ReasoningDelta] | type[ToolCallDelta]
@@ -53,7 +53,6 @@ class Block:
 
     __slots__ = (
         "annotations",
-        "count",
         "delta_class",
         "epoch",
         "extras",
@@ -61,6 +60,7 @@ class Block:
         "joiner",
         "key",
         "kind",
+        "meter",
         "open",
         "parts",
         "pending",
@@ -83,8 +83,8 @@ class Block:
         """Whether it has not finished."""
         self.joiner: TextJoiner | None = None
         self.annotations: list[Any] = []
-        self.count: Count | None = None
-        """Counts what is shown of it, if that is wanted."""
+        self.meter: BlockMeter | None = None
+        """Counts its tokens, if that is wanted."""
         self.extras: Extras = None
         self.pending: Any = None
         self.epoch = 0

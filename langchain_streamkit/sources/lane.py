@@ -69,9 +69,9 @@ class TextLane:
     __slots__ = (
         "_assembler",
         "_block",
-        "_count",
         "_index",
         "_message_id",
+        "_meter",
         "_outbox",
         "_path",
         "_show",
@@ -97,7 +97,7 @@ class TextLane:
         """When the first of the pieces that lie here was put, ms since the epoch."""
         self._assembler: MessageAssembler | None = assembler
         self._block = block
-        self._count = block.count
+        self._meter = block.meter
         self._outbox = writer.outbox
         self._path = writer.path
         self._step_id = writer.step_id
@@ -169,8 +169,8 @@ class TextLane:
             outbox.ts = ts
         else:
             ts = outbox.ts
-        count = self._count
-        return make(seq, ts, text, None if count is None else count(text))
+        meter = self._meter
+        return make(seq, ts, text, None if meter is None else meter.say(text))
 
     def event(self, seq: int, ts: int, text: str, tokens: int | None) -> TextDelta:
         """A delta of this block."""

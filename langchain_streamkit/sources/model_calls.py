@@ -1,8 +1,8 @@
-"""What is remembered of a model call: while it speaks, and of what it said."""
+"""What is remembered of a model call while it speaks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from langchain_streamkit.sources.assembler import MessageAssembler
@@ -15,6 +15,7 @@ class Call:
     """One model run; ``message`` is set once its message has begun."""
 
     __slots__ = (
+        "asked",
         "first_size",
         "first_token",
         "known",
@@ -31,6 +32,8 @@ class Call:
 
     def __init__(self, signal: ModelStart) -> None:
         self.started = signal.ts
+        self.asked = signal.model
+        """The name the model was called by; ``model`` is the one it answers under, once known."""
         self.model = signal.model
         self.provider = signal.provider
         self.prompt = signal.prompt
@@ -57,15 +60,3 @@ class Message(NamedTuple):
 
     assembler: MessageAssembler
     writer: MessageWriter
-
-
-class Said:
-    """A finished model message that a node may yet return again under another object or id."""
-
-    __slots__ = ("calls", "claimed", "message_id", "text")
-
-    def __init__(self, message_id: str, text: str, calls: list[Any]) -> None:
-        self.message_id = message_id
-        self.text = text
-        self.calls = calls
-        self.claimed = False

@@ -15,7 +15,6 @@ import msgspec
 from langchain_streamkit import failures
 from langchain_streamkit.events import (
     Diagnostic,
-    PendingToolCall,
     RunCancelled,
     RunFailed,
     RunFinished,
@@ -29,7 +28,9 @@ from langchain_streamkit.sources.control_flow import outcome_of
 from langchain_streamkit.sources.models import ModelRuns
 from langchain_streamkit.sources.outbox import Outbox
 from langchain_streamkit.sources.reports import Reports
-from langchain_streamkit.sources.results import offered_calls
+from langchain_streamkit.sources.returned import ReturnedMessages
+from langchain_streamkit.sources.shown import ShownMessages
+from langchain_streamkit.sources.shown_errors import ShownErrors
 from langchain_streamkit.sources.steps import Steps, handled_tool_error
 from langchain_streamkit.sources.tools import ToolRuns
 from langchain_streamkit.sources.tree import post_order
@@ -80,21 +81,34 @@ class Normaliser:
         report = self._unpriced if accounting.own_prices else LOGGER.info
         self._accounts = Accounts(self.run_id, accounting, report)
         self._tools = ToolRuns(self.outbox)
+        self._shown = ShownMessages(self.outbox, self._tools)
         self._models = ModelRuns(
             self.outbox,
             self._accounts,
-            self._tools,
+            self._shown,
+            streaming=streaming,
+            show_subagents=show_subagents,
+        )
+        returned = ReturnedMessages(
+            self.outbox,
+            self._accounts,
+            self._shown,
             streaming=streaming,
             show_subagents=show_subagents,
             hears_models=hears_models,
         )
         self._steps = Steps(
-            root, self.outbox, self._models, self._tools, graph=graph, every_chain=steps == "all"
+            root,
+            self.outbox,
+            self._models,
+            returned,
+            self._tools,
+            graph=graph,
+            every_chain=steps == "all",
         )
         self._runs = self._steps.runs
         self._reports = Reports(self.outbox, self._steps)
-        self._expose_errors = expose_errors
-        self._errors: list[tuple[BaseException, ErrorInfo]] = []
+        self.errors = ShownErrors(expose=expose_errors)
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             sig.ModelStart: self._model_start,
             sig.ChainStart: self._steps.chain_start,
@@ -177,27 +191,13 @@ class Normaliser:
     def finish(self, ts: int, output: object) -> None:
         """End well: ``run.interrupted`` if the root graph paused, else ``run.finished``."""
         self._close_all(ts, "cancelled")
-        usage, timing = self._accounts.total(ts)
+        usage, timing = self._accounts.close(ts)
         if self._reports.interrupted:
             pending = tuple(self._reports.interrupts.values())
             fields = {"interrupts": pending, "usage": usage, "timing": timing}
             self.outbox.add(RunInterrupted, fields)
             return
-        offered: set[str | None] = set()
-        try:
-            offered |= offered_calls(output)
-        except Exception:  # noqa: BLE001 -- of a user's container, which cannot be gone through
-            offered.clear()
-        calls = tuple(
-            PendingToolCall(
-                tool_call_id=call.tool_call_id,
-                name=call.name,
-                args=call.args,
-                message_id=call.message_id,
-            )
-            for call in self._tools.unanswered
-            if call.tool_call_id in offered
-        )
+        calls = self._tools.pending(output)
         self.outbox.add(
             RunFinished,
             {"output": output, "pending_tool_calls": calls, "usage": usage, "timing": timing},
@@ -219,16 +219,16 @@ class Normaliser:
         """
         kinds = {node.kind for node in post_order(self._steps.root) if not node.children}
         places: list[failures.Where] = [place for kind, place in _WHERE.items() if kind in kinds]
-        info = self.error_info(error, places[0] if places else "run")
+        info = self.errors.info(error, places[0] if places else "run")
         self._close_all(ts, "error")
-        usage, timing = self._accounts.total(ts)
+        usage, timing = self._accounts.close(ts)
         self.outbox.add(RunFailed, {"error": info, "usage": usage, "timing": timing})
         return info
 
     def break_off(self, ts: int, error: Exception) -> None:
         """An error of ours kept the run from ending as it should: close what is open, and fail."""
         self._close_all(ts, "error")
-        usage, timing = self._accounts.total(ts)
+        usage, timing = self._accounts.close(ts)
         info = failures.error_info(error, error_id=uuid4().hex, where="run")
         fields = {"error": msgspec.structs.replace(info, code="internal")}
         self.outbox.add(RunFailed, {**fields, "usage": usage, "timing": timing})
@@ -236,7 +236,7 @@ class Normaliser:
     def cancel(self, ts: int, reason: CancelReason, pending: Sequence[str] = ()) -> None:
         """End with ``run.cancelled``; ``pending`` names what could not be stopped."""
         self._close_all(ts, "budget" if reason == "budget" else "cancelled")
-        usage, timing = self._accounts.total(ts)
+        usage, timing = self._accounts.close(ts)
         self.outbox.add(
             RunCancelled,
             {"reason": reason, "pending": tuple(pending), "usage": usage, "timing": timing},
@@ -254,7 +254,7 @@ class Normaliser:
                 seq=event.seq,
                 run_id=event.run_id,
                 ts=event.ts,
-                error=self.error_info(error, "run"),
+                error=self.errors.info(error, "run"),
                 usage=event.usage,
                 timing=event.timing,
             )
@@ -270,17 +270,6 @@ class Normaliser:
         self.outbox.now = ts
         self.outbox.add(Diagnostic, {"step_id": self.run_id, "code": code, "message": message})
 
-    def error_info(self, error: BaseException, where: failures.Where) -> ErrorInfo:
-        """What may be shown of ``error``: made once, at the deepest place that reported it."""
-        for known, info in self._errors:
-            if known is error:
-                return info
-        info = failures.error_info(
-            error, error_id=uuid4().hex, where=where, expose=self._expose_errors
-        )
-        self._errors.append((error, info))
-        return info
-
     def _unpriced(self, message: str) -> None:
         self.diagnose(self.outbox.now, "price_unknown", message)
 
@@ -291,7 +280,7 @@ class Normaliser:
     # ---- models and tools --------------------------------------------------------------------
 
     def _known(self, signal: sig.KnownMessages) -> None:
-        self._models.know(signal.ids)
+        self._shown.know(signal.ids)
 
     def _model_start(self, signal: sig.ModelStart) -> None:
         node = self._steps.enter(signal, "model")
@@ -325,13 +314,13 @@ class Normaliser:
             return
         self._steps.close_below(node, self.stopped_by, outcome)
         if signal.messages:
-            self._steps.say_returned(node, self._models.unseen(node, signal.messages))
+            self._steps.say_returned(node, self._shown.unseen(node, signal.messages))
         self._reports.raised(signal.error, node)
         self._steps.leave(node, self.stopped_by, outcome)
         self._steps.remove(node, failed=False)
 
     def _failed(self, node: RunNode, error: BaseException) -> None:
-        info = self.error_info(error, _WHERE.get(node.kind, "chain"))
+        info = self.errors.info(error, _WHERE.get(node.kind, "chain"))
         self._steps.close_below(node, "error", "cancelled")
         if node.kind == "model":
             self._models.abort(node, "error")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.events import BaseEvent, Event
     from langchain_streamkit.sources.assembler import Block
+    from langchain_streamkit.tokens.message_meter import Shown
 
 _COMPACT_AT = 256
 """Pieces of one unread delta that are joined into one string: 256 pieces of ~60 bytes each cost
@@ -25,7 +26,7 @@ _COMPACT_AT = 256
 class DeltaDraft:
     """The unread delta of one block: pieces of text, joined when it is read."""
 
-    __slots__ = ("block", "epoch", "first", "parts", "sealed", "tail", "tokens", "ts", "writer")
+    __slots__ = ("block", "counted", "epoch", "first", "parts", "sealed", "tail", "ts", "writer")
 
     def __init__(self, block: Block, writer: MessageWriter, text: str, ts: int) -> None:
         self.block = block
@@ -36,8 +37,8 @@ class DeltaDraft:
         self.parts: list[str] | None = None
         self.ts = ts
         self.sealed = False
-        self.tokens: int | None = None
-        """Of the message up to here, where they are counted."""
+        self.counted: Shown | None = None
+        """The block's tokens up to its end, where they are counted."""
 
     def add(self, text: str) -> None:
         tail = self.tail
@@ -128,7 +129,8 @@ class Outbox:
 
 
 def _delta_event(draft: DeltaDraft, seq: int, run_id: str, ts: int) -> Any:
-    block, writer = draft.block, draft.writer
+    block, writer, counted = draft.block, draft.writer, draft.counted
+    tokens = None if counted is None or block.meter is None else block.meter.show(counted)
     if block.kind == "tool_call":
         return ToolCallDelta(
             seq=seq,
@@ -140,7 +142,7 @@ def _delta_event(draft: DeltaDraft, seq: int, run_id: str, ts: int) -> Any:
             index=block.index,
             tool_call_id=block.tool_call_id,
             args=draft.text(),
-            tokens=draft.tokens,
+            tokens=tokens,
         )
     make = TextDelta if block.kind == "text" else ReasoningDelta
     return make(
@@ -152,7 +154,7 @@ def _delta_event(draft: DeltaDraft, seq: int, run_id: str, ts: int) -> Any:
         message_id=writer.message_id,
         index=block.index,
         text=draft.text(),
-        tokens=draft.tokens,
+        tokens=tokens,
     )
 
 
@@ -192,5 +194,5 @@ class MessageWriter:
             outbox = self.outbox
             draft = block.pending = DeltaDraft(block, self, text, outbox.now)
             outbox.add_delta(draft)
-        if block.count is not None:
-            draft.tokens = block.count(text)
+        if block.meter is not None:
+            draft.counted = block.meter.feed(text)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources import signals as sig
     from langchain_streamkit.sources.models import ModelRuns
     from langchain_streamkit.sources.outbox import Outbox
+    from langchain_streamkit.sources.returned import ReturnedMessages
     from langchain_streamkit.sources.tools import ToolRuns
 
 Placed: TypeAlias = tuple[int, BaseMessage]
@@ -38,6 +39,7 @@ class Steps:
         root: UUID,
         outbox: Outbox,
         models: ModelRuns,
+        returned: ReturnedMessages,
         tools: ToolRuns,
         *,
         graph: bool,
@@ -50,6 +52,7 @@ class Steps:
         whose failure is the end, has ended well."""
         self._outbox = outbox
         self._models = models
+        self._returned = returned
         self._tools = tools
         self._graph = graph
         self._every_chain = every_chain
@@ -128,7 +131,7 @@ class Steps:
             self._end_step(node, signal)
             return
         self._settle_tools(signal.messages)
-        fresh = self._models.unseen(node, signal.messages)
+        fresh = self._returned.shown.unseen(node, signal.messages)
         if signal.awaits_ids and any(message.id is None for _, message in fresh):
             self._ending[node.key] = (node, signal, fresh)
         else:
@@ -137,7 +140,7 @@ class Steps:
     def messages_seen(self, signal: sig.MessagesSeen, node: RunNode) -> None:
         """Messages that no model streamed, found while their node may still be open."""
         self._settle_tools(signal.messages)
-        self.say_returned(node, self._models.unseen(node, signal.messages))
+        self.say_returned(node, self._returned.shown.unseen(node, signal.messages))
 
     def _settle_tools(self, messages: Iterable[BaseMessage]) -> None:
         """Tools that failed end with what the model sees of them."""
@@ -155,18 +158,18 @@ class Steps:
                 for place, message in messages
             ]
             self._end_node(node, end, named)
-        self._models.know(one for one in signal.ids if one is not None)
+        self._returned.shown.know(one for one in signal.ids if one is not None)
 
     def say_returned(self, node: RunNode, messages: list[Placed]) -> None:
         """Emit the messages a node made itself, and the answers of tools that never ran."""
         for _, message in messages:
-            if self._models.is_known(message):
+            if self._returned.shown.is_known(message):
                 continue
             if isinstance(message, ToolMessage):
                 error = handled_tool_error() if message.status == "error" else None
                 self._tools.answer(message, node.step_id, node.path, error)
             else:
-                self._models.made_by_node(node, message)
+                self._returned.show(node, message)
 
     def _end_node(self, node: RunNode, end: sig.ChainEnd, messages: list[Placed]) -> None:
         self._ending.pop(node.key, None)
@@ -220,7 +223,7 @@ class Steps:
         node.detach(failed=failed)
         self.runs.pop(node.key, None)
         if node.kind == "node":
-            self._models.forget_step(node.id)
+            self._returned.shown.forget_step(node.id)
 
     def _add(self, cls: type[Any], node: RunNode, **fields: Any) -> None:
         self._outbox.add(cls, {"path": node.path, "step_id": node.id, **fields})

@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, ToolMessage
 
+from langchain_streamkit.sources.awaited_ids import AwaitedIds
 from langchain_streamkit.sources.callers import UNKNOWN
 from langchain_streamkit.sources.control_flow import handed_over, outcome_of
-from langchain_streamkit.sources.node_output import (
-    PendingIds,
-    known_ids,
-    returned_messages,
-    snapshot,
-)
+from langchain_streamkit.sources.node_output import known_ids, returned_messages, snapshot
 from langchain_streamkit.sources.results import (
     configurable_of,
     final_message,
@@ -39,7 +35,6 @@ from langchain_streamkit.sources.signals import (
     OutputChunk,
     Paused,
     StateSeen,
-    StoredIds,
     ToolEnd,
     ToolProgressed,
     ToolStart,
@@ -53,22 +48,21 @@ if TYPE_CHECKING:
 
     from langchain_core.outputs import LLMResult
 
+    from langchain_streamkit.sources.awaited_ids import Namespace
     from langchain_streamkit.sources.callers import Known
     from langchain_streamkit.sources.guard import Guard
     from langchain_streamkit.sources.signals import AnySignal
-
-Namespace = tuple[str, ...]
 
 
 class RunTap:
     """Signals of one root run. ``push`` must be safe to call from any thread."""
 
     __slots__ = (
+        "_awaited",
         "_graph_ns",
         "_handed",
         "_node_ns",
         "_open",
-        "_pending",
         "capture",
         "guard",
         "push",
@@ -95,7 +89,7 @@ class RunTap:
         self._open: dict[UUID, UUID | None] = {}
         self._node_ns: dict[UUID, tuple[Namespace, object, bool]] = {}
         self._graph_ns: dict[UUID, Namespace] = {}
-        self._pending: dict[Namespace, list[PendingIds]] = {}
+        self._awaited = AwaitedIds(push)
         self._handed: dict[int, BaseMessage] = {}
         """Messages handed to another graph, by identity; kept so that ids are not used again."""
 
@@ -147,8 +141,8 @@ class RunTap:
             self._node_ns[run_id] = (ns, step, HIDDEN_NODE in (tags or ()))
             if parent_id is not None and parent_id not in self._node_ns:
                 self._graph_ns[parent_id] = ns[:-1]
-            if self._pending:
-                self._stored(ns[:-1], inputs, unless_step=step)
+            if self._awaited:
+                self._awaited.stored(ns[:-1], inputs, unless_step=step)
         if (is_node or run_id == self.root) and (ids := known_ids(inputs)):
             self.push(KnownMessages(now_ms(), run_id, ids))
         captured = to_plain(inputs) if "inputs" in self.capture else None
@@ -178,7 +172,7 @@ class RunTap:
         copies = tuple(snapshot(message) for message in returned)
         self.push(ChainEnd(now_ms(), run_id, output, copies, waiting))
         if waiting:
-            self._pending.setdefault(ns[:-1], []).append(PendingIds(run_id, returned, step))
+            self._awaited.wait(ns[:-1], run_id, returned, step)
 
     def _input_passed(
         self, run_id: UUID, ns: Namespace, step: object, messages: list[BaseMessage]
@@ -186,7 +180,7 @@ class RunTap:
         if ids := tuple(message.id for message in messages if message.id):
             self.push(KnownMessages(now_ms(), run_id, ids))
         if any(message.id is None for message in messages):
-            self._pending.setdefault(ns[:-1], []).append(PendingIds(run_id, messages, step))
+            self._awaited.wait(ns[:-1], run_id, messages, step)
 
     def failed(self, run_id: UUID, error: BaseException) -> None:
         self._ended(run_id, None, error)
@@ -205,21 +199,13 @@ class RunTap:
 
     def stored(self, namespace: Namespace, state: object) -> None:
         """The reducer of the graph at ``namespace`` has run and left ``state`` as its values."""
-        if self._pending:
-            self._stored(namespace, state, unless_step=None)
+        if self._awaited:
+            self._awaited.stored(namespace, state)
 
     def _graph_ended(self, run_id: UUID, state: object) -> None:
         ns = self._graph_ns.pop(run_id, None)
-        if ns is not None and self._pending:
-            self._stored(ns, state, unless_step=None)
-
-    def _stored(self, namespace: Namespace, state: object, *, unless_step: object) -> None:
-        entries = self._pending.pop(namespace, [])
-        for entry in entries:
-            if unless_step is not None and entry.step == unless_step:
-                self._pending.setdefault(namespace, []).append(entry)
-                continue
-            self.push(StoredIds(now_ms(), entry.run_id, entry.ids(state)))
+        if ns is not None and self._awaited:
+            self._awaited.stored(ns, state)
 
     # ---- models ------------------------------------------------------------------------------
 

@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_streamkit.events import ToolFailed, ToolFinished, ToolProgress, ToolStarted
+from langchain_streamkit.events import (
+    PendingToolCall,
+    ToolFailed,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+)
+from langchain_streamkit.sources.results import offered_calls
 
 if TYPE_CHECKING:
     from langchain_core.messages import ToolMessage
@@ -57,10 +64,22 @@ class ToolRuns:
         self._waiting: dict[str, RunNode] = {}
         self._minted = 0
 
-    @property
-    def unanswered(self) -> list[AskedCall]:
-        """Calls of finished messages that no tool run or answer has claimed."""
-        return list(self._asked.values())
+    def pending(self, output: object) -> tuple[PendingToolCall, ...]:
+        """The calls that the run's output ends with and that nothing has answered."""
+        try:
+            offered = offered_calls(output)
+        except Exception:  # noqa: BLE001 -- of a user's container, which cannot be gone through
+            return ()
+        return tuple(
+            PendingToolCall(
+                tool_call_id=call.tool_call_id,
+                name=call.name,
+                args=call.args,
+                message_id=call.message_id,
+            )
+            for call in self._asked.values()
+            if call.tool_call_id in offered
+        )
 
     def is_answered(self, tool_call_id: str) -> bool:
         """Whether a tool run, or an answer shown before, has answered this call."""

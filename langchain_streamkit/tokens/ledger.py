@@ -46,15 +46,17 @@ class Ledger:
         self._lock = threading.Lock()
         self._reader = UsageReader()
         self._records: dict[str, UsageRecord] = {}
-        for record in records:
-            self._put(record)
+        if not isinstance(records, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            records = (records,)
+        self.merge(records)
 
     # ---- taking in ---------------------------------------------------------------------------
 
     def add(self, record: UsageRecord) -> None:
         """Write down a call, in place of what was known of it (a late answer has the true numbers).
 
-        What was retracted stays so. Raises StreamUsageError for what is no UsageRecord.
+        What was retracted stays so, and a user and a thread that were known stay known. Raises
+        StreamUsageError for what is no UsageRecord.
         """
         if not isinstance(record, UsageRecord):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise StreamUsageError(
@@ -100,8 +102,13 @@ class Ledger:
 
     def _put(self, record: UsageRecord) -> None:
         known = self._records.get(record.call_id)
-        if known is not None and known.retracted and not record.retracted:
-            record = msgspec.structs.replace(record, retracted=True)
+        if known is not None:  # a callback does not know for whom a run is made
+            record = msgspec.structs.replace(
+                record,
+                retracted=record.retracted or known.retracted,
+                user=record.user or known.user,
+                thread_id=record.thread_id or known.thread_id,
+            )
         self._records[record.call_id] = record
 
     def _retract(self, run_id: str, message_id: str) -> None:

@@ -17,20 +17,20 @@ from langchain_streamkit.tokens.models import encoding_for_model
 from langchain_streamkit.tokens.vocabularies import load_encoding, loaded_encoding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import tiktoken
 
     from langchain_streamkit.tokens.patterns import EncodingName
 
-    Count: TypeAlias = Callable[[str], int | None]
-
+Shown: TypeAlias = tuple[int, bool]
+"""The tokens of a block up to some point, and whether that number can be told."""
 Counting: TypeAlias = Literal["exact", "estimate", "off"]
 """``exact``: with the model's own encoding where it is known, else with o200k_base, which is an
 estimate; ``estimate``: by kinds of characters, without a vocabulary; ``off``: not at all."""
 COUNTINGS: Final[tuple[str, ...]] = get_args(Counting)
 FOR_ANY: Final[EncodingName] = "o200k_base"
 """What text of a model is counted with if its own encoding is not known."""
+ENCODINGS: Final[tuple[EncodingName, ...]] = ("o200k_base", "cl100k_base")
+"""All that texts are counted with."""
 
 
 class Method(NamedTuple):
@@ -52,9 +52,18 @@ def method_for(counting: Counting, model: str | None, provider: str | None) -> M
         return None
     if counting == "estimate":
         return Method(None, exact=False)
-    own = encoding_for_model(model, provider)
+    own = encoding_of(model, provider)
     encoding = _encoding(own or FOR_ANY)
     return Method(encoding, exact=own is not None and encoding is not None)
+
+
+def encoding_of(model: str | None, provider: str | None) -> EncodingName | None:
+    """Return what counts the text of a model exactly; None if that is not known.
+
+    o200k_harmony splits text as o200k_base does: they differ in special tokens, which no text has.
+    """
+    name = encoding_for_model(model, provider)
+    return "o200k_base" if name == "o200k_harmony" else name
 
 
 def _encoding(name: EncodingName) -> tiktoken.Encoding | None:
@@ -77,9 +86,13 @@ def counter_with(encoding: tiktoken.Encoding | None) -> TokenCounter | Character
 class MessageMeter:
     """The tokens of one message: the sum of those of its blocks (visible text, reasoning, the
     arguments of each tool call), each of which is a text of its own.
+
+    Text is counted when it comes, and shown when its delta is made: deltas that nobody has read
+    merge, so that what comes later may be shown earlier. What is told of a delta is the tokens of
+    what has been shown up to it.
     """
 
-    __slots__ = ("_counters", "_encoding", "exact", "total")
+    __slots__ = ("_blocks", "_encoding", "_shown", "_unsure", "exact", "total")
 
     def __init__(self, method: Method) -> None:
         self._encoding = method.encoding
@@ -87,32 +100,57 @@ class MessageMeter:
         """Whether the tokens are those of the model's own encoding."""
         self.total = 0
         """Tokens so far; not to be relied on before ``final`` in the middle of a long run."""
-        self._counters: list[TokenCounter | CharacterCounter] = []
+        self._blocks: list[BlockMeter] = []
+        self._shown = 0
+        self._unsure = 0
+        """Blocks whose shown text has no known number of tokens."""
 
-    def block(self) -> Count:
-        """Begin a block; returns what takes its further text and returns the tokens of the message
-        so far, None if they are not known yet.
-        """
-        counter = counter_with(self._encoding)
-        counters = self._counters
-        counters.append(counter)
-        feed = counter.feed
-        estimate = not self.exact
-
-        def count(text: str) -> int | None:
-            before = counter.count
-            total = self.total = self.total + feed(text) - before
-            if estimate or (counter.exact and (len(counters) == 1 or _all_exact(counters))):
-                return total
-            return None
-
-        return count
+    def block(self) -> BlockMeter:
+        """Begin a block."""
+        block = BlockMeter(self, counter_with(self._encoding))
+        self._blocks.append(block)
+        return block
 
     def final(self) -> int:
         """Return the tokens of all the text; counting may go on."""
-        self.total = sum(counter.final() for counter in self._counters)
+        self.total = sum(block.counter.final() for block in self._blocks)
         return self.total
 
+    def shown(self, grown: int, unsure: int) -> int | None:
+        """More text is shown: ``grown`` tokens of it; returns those of all that is shown."""
+        total = self._shown = self._shown + grown
+        self._unsure += unsure
+        return None if self._unsure else total
 
-def _all_exact(counters: list[TokenCounter | CharacterCounter]) -> bool:
-    return all(counter.exact for counter in counters)
+
+class BlockMeter:
+    """The tokens of one block of a message."""
+
+    __slots__ = ("_message", "_shown", "_sure", "counter")
+
+    def __init__(self, message: MessageMeter, counter: TokenCounter | CharacterCounter) -> None:
+        self._message = message
+        self._shown = 0
+        self._sure = True
+        self.counter = counter
+
+    def feed(self, text: str) -> Shown:
+        """Count further text; returns what to pass to ``show`` once it is shown."""
+        message, counter = self._message, self.counter
+        before = counter.count
+        count = counter.feed(text)
+        message.total += count - before
+        return count, counter.exact or not message.exact
+
+    def show(self, state: Shown) -> int | None:
+        """The text up to there is shown: returns the tokens of the message that are, None if they
+        are not known yet.
+        """
+        count, sure = state
+        grown, self._shown = count - self._shown, count
+        unsure, self._sure = self._sure - sure, sure
+        return self._message.shown(grown, unsure)
+
+    def say(self, text: str) -> int | None:
+        """Count text that is shown at once; as ``show``."""
+        return self.show(self.feed(text))

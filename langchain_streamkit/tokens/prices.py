@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, cast
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.text import short_repr
 from langchain_streamkit.tokens.details import TokenDetails, count_of, read_details
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class Prices:
         *,
         on_unknown: Callable[[str], object] | None = None,
     ) -> None:
+        if not isinstance(overrides, Mapping | None):
+            raise StreamUsageError(
+                f"prices is {short_repr(overrides)}: write {{model: {{'input': ..., 'output': ...}}"
+                "}, in US dollars per million tokens"
+            )
         self._own = {model: _checked(model, table) for model, table in (overrides or {}).items()}
         self._on_unknown = on_unknown
         self.unknown: dict[tuple[str, str | None], str] = {}
@@ -105,6 +111,12 @@ class Prices:
         if price is None and (model, provider) not in self.unknown:
             self._tell(model, provider, installed=library is not None)
         return price
+
+    def name_of(self, answered: str | None, asked: str | None) -> str | None:
+        """By which of its names a model is priced: a provider may answer under another one than it
+        was asked by (``gpt-4o-2024-08-06``), and the user has given a price for either.
+        """
+        return asked if asked in self._own and answered not in self._own else answered
 
     def priced(self, usage: Counted, model: str | None, provider: str | None) -> Priced:
         """The same, with what to say of a model without a price the first time it is met."""

@@ -145,7 +145,7 @@ async def test_a_call_without_callbacks_inside_a_tool_costs_the_others_nothing()
         node.started /model model
         message.started /model assistant
         tool_call /model c1 think {"question": "why?"}
-        message.finished /model tool_calls 0+0 none
+        message.finished /model tool_calls unreported
         node.finished /model ok
         node.started /tools tools
         tool.started /tools/think think c1 {"question": "why?"}
@@ -154,7 +154,7 @@ async def test_a_call_without_callbacks_inside_a_tool_costs_the_others_nothing()
         node.started /model model
         message.started /model assistant
         text /model 'Done'
-        message.finished /model stop 0+0 none
+        message.finished /model stop unreported
         node.finished /model ok
         graph.finished / ok
         run.finished

@@ -84,12 +84,23 @@ async def test_what_the_provider_counted_before_it_failed_is_kept() -> None:
 
 
 @pytest.mark.parametrize("ending", ["well", "badly"])
-async def test_a_call_whose_provider_counts_nothing_has_a_record_that_says_so(ending: str) -> None:
+async def test_a_call_that_nobody_counts_has_a_record_that_says_so(ending: str) -> None:
     turn = Turn(FOUR, fail_after=None if ending == "well" else 2)
-    run = astream(asked_in_a_node(says(turn)), HI)
+    run = astream(asked_in_a_node(says(turn)), HI, tokens="off")
     (end,) = of((ev.MessageFinished, ev.MessageAborted), await all_of(run))
     assert counted(end.usage) == (0, 0, "none")
     assert counted(run.usage) == (0, 0, "none")
+
+
+@pytest.mark.parametrize(("ending", "said"), [("well", 4), ("badly", 2)])
+async def test_what_a_provider_does_not_count_is_counted_here_and_called_an_estimate(
+    ending: str, said: int
+) -> None:
+    turn = Turn(FOUR, fail_after=None if ending == "well" else 2)
+    run = astream(asked_in_a_node(says(turn)), HI)
+    (end,) = of((ev.MessageFinished, ev.MessageAborted), await all_of(run))
+    assert counted(end.usage) == (8, said, "estimated")
+    assert counted(run.usage) == (8, said, "estimated")
 
 
 async def test_a_failed_attempt_counts_too_each_call_once() -> None:

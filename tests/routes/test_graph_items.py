@@ -69,7 +69,7 @@ BY_MESSAGES = lines("""
     node.started /two two
     message.started /two assistant
     text /two 'Bye'
-    message.finished /two stop 0+0 none
+    message.finished /two stop unreported
     node.finished /two ok
     graph.finished / ok
     run.finished
@@ -80,7 +80,7 @@ FORMS: list[dict[str, Any]] = [
     {"version": "v2", "subgraphs": True},
     {"version": "v2", "subgraphs": False},
 ]
-BY_UPDATES = [line.replace(" 10+5 provider", "").replace(" 0+0 none", "") for line in BY_MESSAGES]
+BY_UPDATES = [line.replace(" 10+5 provider", "").replace(" unreported", "") for line in BY_MESSAGES]
 
 
 @pytest.mark.parametrize("modes", ["messages", ["messages"], ["messages", "updates"], GRAPH_MODES])

@@ -58,7 +58,7 @@ async def test_a_tool_s_own_work_is_told_inside_it() -> None:
         custom /tools/think {'written': 2} c1
         message.started /tools/think assistant internal
         text /tools/think 'in tool'
-        message.finished /tools/think stop 0+0 none
+        message.finished /tools/think stop unreported
         tool.finished /tools/think c1 ok 'in tool'
         node.finished /tools ok
     """)
@@ -136,7 +136,7 @@ async def test_a_function_that_an_entrypoint_calls_runs_inside_it() -> None:
         node.started /flow/work work
         message.started /flow/work assistant
         text /flow/work 'Hello'
-        message.finished /flow/work stop 0+0 none
+        message.finished /flow/work stop unreported
         node.finished /flow/work ok
         node.finished /flow ok
         graph.finished / ok

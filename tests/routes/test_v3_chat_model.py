@@ -54,7 +54,7 @@ def of_message(events: list[Event]) -> list[tuple[Any, ...]]:
     ] + [
         (
             e.finish_reason,
-            e.usage.input_tokens,
+            e.usage.input_tokens if e.usage.source == "provider" else "no prompt",
             e.usage.output_tokens,
             e.usage.source,
             e.usage.model,

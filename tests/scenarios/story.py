@@ -111,8 +111,10 @@ class _Teller:
             case ev.MessageFinished():
                 usage = event.usage
                 told = ""
-                if usage is not None:
+                if usage is not None and usage.source in ("provider", "cache"):
                     told = f" {usage.input_tokens}+{usage.output_tokens} {usage.source}"
+                elif usage is not None:
+                    told = " unreported"
                 return f"message.finished {where} {event.finish_reason}{told}"
             case ev.MessageAborted() | ev.MessageRetracted():
                 return f"message.{moment} {where} {event.reason}"

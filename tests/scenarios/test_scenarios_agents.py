@@ -65,7 +65,7 @@ def run_of(asked: str, tools: str) -> list[str]:
             node.started /model model
             message.started /model assistant
             tool_call /model {asked}
-            message.finished /model tool_calls 0+0 none
+            message.finished /model tool_calls unreported
             node.finished /model ok
             node.started /tools tools
         """),
@@ -75,7 +75,7 @@ def run_of(asked: str, tools: str) -> list[str]:
             node.started /model model
             message.started /model assistant
             text /model 'Done'
-            message.finished /model stop 0+0 none
+            message.finished /model stop unreported
             node.finished /model ok
             graph.finished / ok
             run.finished
@@ -176,7 +176,7 @@ async def test_a_tool_error_that_the_node_handles_fails_the_tool_with_its_answer
         node.started /model model
         message.started /model assistant
         tool_call /model c1 broken {"a": 1}
-        message.finished /model tool_calls 0+0 none
+        message.finished /model tool_calls unreported
         node.finished /model ok
         node.started /tools tools
         tool.started /tools/broken broken c1 {"a": 1}
@@ -213,7 +213,7 @@ async def test_a_tool_error_that_nobody_handles_fails_the_run() -> None:
         node.started /model model
         message.started /model assistant
         tool_call /model c1 broken {"a": 1}
-        message.finished /model tool_calls 0+0 none
+        message.finished /model tool_calls unreported
         node.finished /model ok
         node.started /tools tools
         tool.started /tools/broken broken c1 {"a": 1}
@@ -330,7 +330,7 @@ async def test_a_tool_a_node_calls_itself_gets_the_id_of_the_open_call_it_answer
         node.started /worker worker
         message.started /worker assistant
         tool_call /worker c1 shout {"text": "hey"}
-        message.finished /worker tool_calls 0+0 none
+        message.finished /worker tool_calls unreported
         tool.started /worker/shout shout c1 {"text": "hey"}
         tool.finished /worker/shout c1 ok 'HEY'
         node.finished /worker ok
@@ -367,7 +367,7 @@ async def test_an_agent_in_a_tool_has_the_tools_path_and_cause(shown: Any, audie
         node.started /tools/research/model model cause=c1
         message.started /tools/research/model assistant{audience}
         text /tools/research/model 'Inner answer'
-        message.finished /tools/research/model stop 0+0 none
+        message.finished /tools/research/model stop unreported
         node.finished /tools/research/model ok
         graph.finished /tools/research ok
         tool.finished /tools/research c1 ok 'Inner answer'
@@ -444,7 +444,7 @@ async def test_a_model_tagged_nostream_is_internal() -> None:
         node.started /writer writer
         message.started /writer assistant internal
         text /writer 'Hidden words'
-        message.finished /writer stop 0+0 none
+        message.finished /writer stop unreported
         node.finished /writer ok
         graph.finished / ok
         run.finished
@@ -466,13 +466,13 @@ async def test_attempts_are_counted_anew_in_each_model_step(make: Any) -> None:
     story = await told(make(), HI)
     assert [line for line in story if line.startswith("message.")] == lines("""
         message.started /model assistant
-        message.finished /model tool_calls 0+0 none
+        message.finished /model tool_calls unreported
         message.started /model assistant
         message.aborted /model error
         message.started /model assistant attempt=2
         message.aborted /model error
         message.started /model assistant attempt=3
-        message.finished /model stop 0+0 none
+        message.finished /model stop unreported
     """)
 
 
@@ -514,7 +514,7 @@ async def test_a_structured_response_is_no_pending_call() -> None:
         node.started /model model
         message.started /model assistant
         tool_call /model c1 Answer {"value": 3}
-        message.finished /model tool_calls 0+0 none
+        message.finished /model tool_calls unreported
         tool.started /model Answer c1 {"value": 3} synthetic
         tool.finished /model c1 ok 'Returning structured response: value=3'
         node.finished /model ok
@@ -533,7 +533,7 @@ STRUCTURED = lines("""
     run.started
     message.started / assistant
     tool_call / c1 Answer {"value": 3}
-    message.finished / tool_calls 0+0 none
+    message.finished / tool_calls unreported
     run.finished
 """)
 
@@ -565,7 +565,7 @@ async def test_structured_output_inside_a_node_has_no_pending_call() -> None:
         node.started /asker asker
         message.started /asker assistant
         tool_call /asker c1 Answer {"value": 3}
-        message.finished /asker tool_calls 0+0 none
+        message.finished /asker tool_calls unreported
         message.started /asker assistant
         text /asker 'It is 3'
         message.finished /asker stop
@@ -589,7 +589,7 @@ async def test_the_calls_of_a_bare_model_are_pending(make: Any) -> None:
         run.started
         message.started / assistant
         tool_call / c1 add {"a": 1, "b": 2}
-        message.finished / tool_calls 0+0 none
+        message.finished / tool_calls unreported
         run.finished pending=['c1']
     """)
 

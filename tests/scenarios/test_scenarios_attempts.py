@@ -39,18 +39,18 @@ SECOND_ATTEMPT = lines("""
     message.aborted / error
     message.started / assistant attempt=2
     text / 'Full answer'
-    message.finished / stop 0+0 none
+    message.finished / stop unreported
     run.finished
 """)
 RETRACTED = lines("""
     run.started
     message.started / assistant
     text / 'not json'
-    message.finished / stop 0+0 none
+    message.finished / stop unreported
     message.retracted / retry
     message.started / assistant attempt=2
     text / '{"a": 1}'
-    message.finished / stop 0+0 none
+    message.finished / stop unreported
     run.finished
 """)
 
@@ -120,7 +120,7 @@ async def test_the_third_of_three_fallbacks_is_the_third_attempt() -> None:
         message.aborted / error
         message.started / assistant attempt=3
         text / 'Full'
-        message.finished / stop 0+0 none
+        message.finished / stop unreported
         run.finished
     """)
 
@@ -136,7 +136,7 @@ async def test_attempts_inside_a_node(make: Any) -> None:
         message.aborted /writer error
         message.started /writer assistant attempt=2
         text /writer 'Full answer'
-        message.finished /writer stop 0+0 none
+        message.finished /writer stop unreported
         node.finished /writer ok
         graph.finished / ok
         run.finished
@@ -171,13 +171,13 @@ async def test_a_node_that_fails_after_its_message_and_runs_again_retracts_it() 
         node.started /writer writer
         message.started /writer assistant
         text /writer 'First answer'
-        message.finished /writer stop 0+0 none
+        message.finished /writer stop unreported
         node.failed /writer graph_error
         message.retracted /writer retry
         node.started /writer writer
         message.started /writer assistant attempt=2
         text /writer 'Second answer'
-        message.finished /writer stop 0+0 none
+        message.finished /writer stop unreported
         node.finished /writer ok
         graph.finished / ok
         run.finished
@@ -196,7 +196,7 @@ async def test_a_node_whose_model_dies_and_that_runs_again_has_a_second_attempt(
         node.started /writer writer
         message.started /writer assistant attempt=2
         text /writer 'Full answer'
-        message.finished /writer stop 0+0 none
+        message.finished /writer stop unreported
         node.finished /writer ok
         graph.finished / ok
         run.finished
@@ -225,7 +225,7 @@ async def test_attempts_of_an_agents_middleware(make: Any) -> None:
         message.aborted /model error
         message.started /model assistant attempt=2
         text /model 'Full answer'
-        message.finished /model stop 0+0 none
+        message.finished /model stop unreported
         node.finished /model ok
         graph.finished / ok
         run.finished
@@ -251,7 +251,7 @@ async def test_a_tool_that_is_tried_again_ends_once_for_each_attempt() -> None:
         node.started /model model
         message.started /model assistant
         tool_call /model c1 flaky {"a": 1}
-        message.finished /model tool_calls 0+0 none
+        message.finished /model tool_calls unreported
         node.finished /model ok
         node.started /tools tools
         tool.started /tools/flaky flaky c1 {"a": 1}
@@ -262,7 +262,7 @@ async def test_a_tool_that_is_tried_again_ends_once_for_each_attempt() -> None:
         node.started /model model
         message.started /model assistant
         text /model 'Done'
-        message.finished /model stop 0+0 none
+        message.finished /model stop unreported
         node.finished /model ok
         graph.finished / ok
         run.finished

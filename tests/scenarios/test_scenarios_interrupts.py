@@ -58,7 +58,7 @@ async def test_a_node_that_asks_suspends_the_run_and_goes_on_with_the_answer() -
         node.started /first first
         message.started /first assistant
         text /first 'Hello'
-        message.finished /first stop 0+0 none
+        message.finished /first stop unreported
         node.finished /first ok
         node.started /ask ask
         interrupt.requested /ask 'sure?'
@@ -174,7 +174,7 @@ async def test_an_interrupt_of_a_subgraph_is_told_once_with_its_namespace() -> N
         node.started /last last
         message.started /last assistant
         text /last 'Last'
-        message.finished /last stop 0+0 none
+        message.finished /last stop unreported
         node.finished /last ok
         graph.finished / ok
         run.finished
@@ -218,7 +218,7 @@ async def test_an_interrupt_in_a_tool_suspends_the_tool_and_names_its_call() -> 
         node.started /model model
         message.started /model assistant
         text /model 'Done'
-        message.finished /model stop 0+0 none
+        message.finished /model stop unreported
         node.finished /model ok
         graph.finished / ok
         run.finished
@@ -335,7 +335,7 @@ STOPPED_AFTER_ONE = lines("""
     node.started /one one
     message.started /one assistant
     text /one 'One'
-    message.finished /one stop 0+0 none
+    message.finished /one stop unreported
     node.finished /one ok
     graph.finished / suspended
     run.interrupted []
@@ -356,7 +356,7 @@ async def test_a_breakpoint_pauses_the_run_and_none_as_input_goes_on(
         node.started /two two
         message.started /two assistant
         text /two 'Two'
-        message.finished /two stop 0+0 none
+        message.finished /two stop unreported
         node.finished /two ok
         graph.finished / ok
         run.finished

@@ -62,7 +62,7 @@ def said_by_model(path: str, text: str) -> str:
     return f"""
         message.started {path} assistant
         text {path} '{text}'
-        message.finished {path} stop 0+0 none
+        message.finished {path} stop unreported
     """
 
 
@@ -246,7 +246,7 @@ async def test_reasoning_is_a_block_before_the_text() -> None:
         message.started /writer assistant
         reasoning /writer 'I think'
         text /writer 'Hello you'
-        message.finished /writer stop 0+0 none
+        message.finished /writer stop unreported
         """,
         )
     )
@@ -261,7 +261,7 @@ async def test_reasoning_between_text_is_a_block_of_its_own() -> None:
         text / 'Hello'
         reasoning / 'Then. '
         text / ' you'
-        message.finished / stop 0+0 none
+        message.finished / stop unreported
         run.finished
     """)
 
@@ -300,14 +300,14 @@ async def test_usage_of_the_run_is_the_sum_over_its_calls() -> None:
         three=node_of(says("No usage")),
         four=makes(AIMessage("no model")),
     )
-    stream = await events_of(asked.compile(), HI)
+    stream = await events_of(asked.compile(), HI, tokens="off")
     messages = [
         line.split(maxsplit=1)[1] for line in story(stream) if line.startswith("message.finished")
     ]
     assert messages == [
         "/one stop 10+5 provider",
         "/two stop 7+2 provider",
-        "/three stop 0+0 none",
+        "/three stop unreported",
         "/four stop",
     ]
     finished = stream[-1]
@@ -525,7 +525,7 @@ async def test_a_message_in_a_command_to_the_parent_is_told_once() -> None:
         node.started /other other
         message.started /other assistant
         text /other 'Other'
-        message.finished /other stop 0+0 none
+        message.finished /other stop unreported
         node.finished /other ok
         graph.finished / ok
         run.finished
@@ -612,7 +612,7 @@ CHAIN = lines("""
     run.started
     message.started / assistant
     text / 'Hello you'
-    message.finished / stop 0+0 none
+    message.finished / stop unreported
     run.finished
 """)
 
@@ -629,7 +629,7 @@ async def test_all_steps_are_told_when_asked_for() -> None:
         chain.finished / ok
         message.started / assistant
         text / 'Hello you'
-        message.finished / stop 0+0 none
+        message.finished / stop unreported
         chain.started / StrOutputParser
         chain.finished / ok
         chain.finished / ok

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from langchain_streamkit import events as ev
 from langchain_streamkit import stream
@@ -167,7 +168,8 @@ def test_ledger_of_a_real_run_agrees_with_the_runs_own_total(name: str, tmp_path
     assert {r.user for r in live} == {"ada"}
     read = Ledger()
     read.send(list(read_jsonl(path)))
-    assert read.records == live.records
+    # What was counted beside the provider's numbers is in no event.
+    assert read.records == tuple(replace(r, counted_tokens=None) for r in live.records)
 
 
 def test_calls_of_a_real_graph_are_told_apart_by_node() -> None:

@@ -16,9 +16,10 @@ from langchain_streamkit import events as ev
 from langchain_streamkit.errors import ModelFailed
 from langchain_streamkit.sources.adapters.base import Adapter
 from langchain_streamkit.sources.assembler import MessageAssembler
-from langchain_streamkit.sources.models import minter
+from langchain_streamkit.sources.callers import Known
 from langchain_streamkit.sources.piece_types import as_dict
 from langchain_streamkit.sources.results import now_ms
+from langchain_streamkit.sources.shown import minter
 from langchain_streamkit.sources.signals import ModelEnd
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ class AnswerAdapter(Adapter):
     resource: ClassVar[str]
     """What the run is called."""
     provider: ClassVar[str]
+    asks_usage: ClassVar[bool | None] = None
+    """Whether the provider was asked for its usage; None where the stream does not tell."""
 
     def __init__(self, tap: RunTap, token: Take) -> None:
         super().__init__(tap, token)
@@ -133,7 +136,8 @@ class AnswerAdapter(Adapter):
         metadata = {"ls_provider": self.provider, "ls_model_type": "chat"}
         if model:
             metadata["ls_model_name"] = model
-        self.tap.model_start(self.root, None, self.resource, None, metadata)
+        known = Known(None, self.asks_usage)
+        self.tap.model_start(self.root, None, self.resource, None, metadata, known=known)
         # As LangChain, and the normaliser, call a message without an id.
         self.answer = Answer(message_id or f"lc_run--{self.root}")
         return self.answer

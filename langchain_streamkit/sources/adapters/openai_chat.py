@@ -94,8 +94,6 @@ class ChatCompletions(AnswerAdapter):
                 "the chunks stop before a finish_reason: the connection broke off, or the"
                 " recording was cut"
             )
-        if self._usage is None:
-            self.tap.note(self.root, "usage_not_requested", _NO_USAGE)
         metadata = {"finish_reason": self._finished, **self._metadata}
         return self.finish(self.answer, metadata, self._usage)
 
@@ -144,10 +142,6 @@ class ChatCompletions(AnswerAdapter):
 
 _CHOICES_LEFT_OUT: Final = (
     "the call asked for several choices (n): the first is the message, the others are left out"
-)
-_NO_USAGE: Final = (
-    "the provider sent no usage; ask for it: create(stream=True,"
-    ' stream_options={"include_usage": True})'
 )
 
 

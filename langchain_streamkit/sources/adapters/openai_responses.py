@@ -55,6 +55,7 @@ class Responses(AnswerAdapter):
     route = "OpenAI SDK responses"
     resource: ClassVar = "responses"
     provider: ClassVar = PROVIDER
+    asks_usage: ClassVar = True  # it always tells
 
     def __init__(self, tap: RunTap, token: Take) -> None:
         super().__init__(tap, token)
