@@ -24,7 +24,7 @@ DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?://|#)([^)\s]+)\)")
-_NUMBER = re.compile(r"\d+\.\d+")
+_NUMBER = re.compile(r"\b\d+\.\d+(?= s\b)|\b\d+(?=/s\b)")
 
 
 class Block(NamedTuple):

@@ -24,6 +24,8 @@ _CARD = (
     "padding:8px 12px;font-family:sans-serif;max-width:60em"
 )
 _SMALL = "font-size:85%;opacity:.7"
+_READABLE = ("cancelled", "budget")
+"""What was said until someone stopped it was no mistake."""
 _MONO = "font-family:monospace;opacity:.8;white-space:pre-wrap;margin:2px 0"
 
 
@@ -49,7 +51,9 @@ def _message(message: MessageView) -> str:
     who = escape(message.name or message.role)
     text = escape(message.text)
     if not message.stands:
-        who, text = f"{who} ({message.status})", f"<s>{text}</s>"
+        who = f"{who} ({message.status})"
+        if message.reason not in _READABLE:
+            text = f"<s>{text}</s>"
     parts: list[str] = []
     if message.reasoning:
         parts.append(f"<details><summary>reasoning</summary>{_mono(message.reasoning)}</details>")

@@ -105,3 +105,12 @@ def test_run_that_a_budget_stopped_says_so_with_what_it_took() -> None:
     assert str(told(script)).endswith(
         "stopped by the budget, 1.50 s, ~12 in + ~34 out tokens, ~$0.5000"
     )
+
+
+@pytest.mark.parametrize("reason", ["cancelled", "budget"])
+def test_card_keeps_readable_what_was_said_until_it_was_stopped(reason: str) -> None:
+    script = speaking(Script().start().message(), 1)
+    script(ev.TextFinished, message_id="m1", index=0, text="Half an")
+    script(ev.MessageAborted, message_id="m1", reason=reason)
+
+    assert "assistant (aborted)</i>: Half an</div>" in told(script)._repr_html_()
