@@ -70,7 +70,7 @@ clean: ## remove what the other targets made
 $(VENV)/.demo-installed: pyproject.toml | python-found
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing what the demo needs into $(VENV) (about a minute, once)"
-	@$(VENV)/bin/python $(PIP) --editable ".[openai,serve]"
+	@$(VENV)/bin/python $(PIP) --editable ".[openai,serve,cost]"
 	@touch $@
 
 $(VENV)/.dev-installed: pyproject.toml | python-found

@@ -95,6 +95,22 @@ def test_quickstart_shows_a_run_live_and_a_plot(executed: Any) -> None:
     assert [data for data in shown if "image/png" in data]
 
 
+@only("03_tokens")
+def test_tokens_are_counted_tabled_plotted_and_stopped(executed: Any) -> None:
+    shown = outputs(executed, "display_data")
+    results = [output.data["text/plain"] for output in outputs(executed, "execute_result")]
+    printed = "".join(output.text for output in outputs(executed, "stream"))
+    assert "~39 tokens, cost so far $0.0000668" in shown[0].data["text/plain"]
+    assert any(text.startswith("node ") and "\nwrite " in text for text in results)
+    assert any(text.startswith("tag ") and "\nchatty " in text for text in results)
+    assert [output for output in shown if "image/png" in output.data]
+    assert any("stopped by the budget" in output.data.get("text/html", "") for output in shown)
+    assert "limit output_tokens=20; spent: 1 model call" in printed
+    assert "ada: cancelled" in printed
+    assert "bob: finished" in printed
+    assert "no price is known for model 'house-model'" in printed
+
+
 def test_notebook_is_valid_and_saved_without_outputs(saved: Any) -> None:
     nbformat.validate(saved)
     assert all(cell.outputs == [] for cell in code_cells(saved))

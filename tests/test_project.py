@@ -24,7 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # From the bottom up. A unit is a module or a folder of the package; it may import from its own
 # layer and from those below it, wherever in the file the import stands.
 LAYERS: list[set[str]] = [
-    {"errors", "events", "failures", "grammar", "jsonl", "kinds", "schema", "snapshot"}
+    {"amounts", "errors", "events", "failures", "grammar", "jsonl", "kinds", "schema", "snapshot"}
     | {"text", "values"},
     {"tokens"},
     {"sources"},

@@ -1,7 +1,8 @@
 """The demo's web application: a page, runs over server-sent events, runs over a WebSocket.
 
 * ``GET /``: the page; ``GET /healthz``: ``{"status": "ok", ...}``
-* ``POST /runs`` with ``{"input": "...", "thread_id"?: "..."}``: the run's events (``SSEResponse``)
+* ``POST /runs`` with ``{"input": "...", "thread_id"?: "...", "output_budget"?: 100}``: the run's
+  events (``SSEResponse``); beyond ``output_budget`` tokens of answers the run is stopped
 * ``POST /runs/{run_id}/cancel``: stops a run, of either kind, and answers when it has ended
 * ``WS /ws``: the frames of ``WebSocketSession``; ``input`` is the text
 
@@ -19,6 +20,7 @@ import msgspec
 from langchain_streamkit.errors import StreamError, StreamUsageError
 from langchain_streamkit.serve.sse_response import SSEResponse
 from langchain_streamkit.serve.websocket import WebSocketSession
+from langchain_streamkit.tokens.budget import Budget
 
 try:
     from starlette.applications import Starlette
@@ -62,6 +64,7 @@ class RunRequest(msgspec.Struct, frozen=True):
 
     input: Annotated[str, msgspec.Meta(min_length=1, max_length=50_000)]
     thread_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    output_budget: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] | None = None
 
 
 _decode = msgspec.json.Decoder(RunRequest).decode
@@ -88,7 +91,9 @@ def create_app(
         asked = _read(await _body(request))
         if isinstance(asked, Response):
             return asked
-        return SSEResponse(live.make(asked.input, asked.thread_id), view="steps")
+        most = asked.output_budget
+        budget = None if most is None else Budget(output_tokens=most)
+        return SSEResponse(live.make(asked.input, asked.thread_id, budget), view="steps")
 
     async def cancel(request: Request) -> Response:
         if _foreign(request):
@@ -147,7 +152,7 @@ def _read(body: bytes | None) -> RunRequest | Response:
     try:
         return _decode(body)
     except msgspec.ValidationError as exc:
-        expected = 'send {"input": "your question", "thread_id": "optional"}'
+        expected = 'send {"input": "your question", "thread_id": "optional", "output_budget": 100}'
         return _refusal(422, "invalid_body", f"{exc}; {expected}")
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         return _refusal(400, "invalid_json", f"the body is not JSON: {exc}")

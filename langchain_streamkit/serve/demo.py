@@ -16,6 +16,7 @@ import os
 import shlex
 import socket
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from langchain_streamkit.serve.live_runs import LiveRuns
+    from langchain_streamkit.tokens.prices import PriceTable
 
+_INPUT, _OUTPUT = "0.40", "1.60"
+EXAMPLE_PRICES: PriceTable = {"scripted": {"input": _INPUT, "output": _OUTPUT}}
+"""What the script would cost if it were a small model; US dollars per million tokens."""
+PRICES_SHOWN = f"example prices: ${_INPUT} in, ${_OUTPUT} out per million tokens"
 DEFAULT_MODEL = "gpt-4.1-mini"
 _NEEDED = {"langchain_openai": "openai", "starlette": "serve", "uvicorn": "serve"}
 _MODULE = "langchain_streamkit.serve.demo"
@@ -42,6 +48,9 @@ class Provider(NamedTuple):
     kind: str
     name: str
     where: str
+    prices: PriceTable | None = None
+    """None: those of the extra ``cost``, where it is installed."""
+    prices_shown: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -131,7 +140,7 @@ def _provider() -> Generator[Provider]:
     with scripted_provider(answer) as scripted:
         where = scripted.base_url
         model = _chat_model("scripted", where, "none", proxies=False)  # it is on this machine
-        yield Provider(model, "scripted", "scripted", where)
+        yield Provider(model, "scripted", "scripted", where, EXAMPLE_PRICES, PRICES_SHOWN)
 
 
 def _chat_model(name: str, base_url: str, key: str, *, proxies: bool) -> BaseChatModel:
@@ -165,6 +174,8 @@ def _greet(host: str, port: int, provider: Provider) -> None:
         if scripted
         else f"  provider  {provider.name}, at {provider.where}"
     )
+    if scripted:
+        print(f"  cost      by {provider.prices_shown}")
     if host not in _LOOPBACK and not scripted:
         print("  caution   whoever can reach this address can spend your API key")
     print("  stop      Ctrl-C", flush=True)
@@ -184,14 +195,21 @@ def _serve(listener: socket.socket, host: str, provider: Provider) -> None:
     from langchain_streamkit.serve.demo_agent import demo_agent
     from langchain_streamkit.serve.live_runs import LiveRuns
     from langchain_streamkit.sinks.console import ConsoleSink
+    from langchain_streamkit.tokens.vocabularies import load_encoding
 
+    # Loaded in the event loop it would be late for the first answer, whose tokens then are guessed.
+    threading.Thread(target=load_encoding, args=("o200k_base",), daemon=True).start()
     handler = logging.StreamHandler()
     handler.setFormatter(_Brief("%(message)s"))
     logging.getLogger("langchain_streamkit").addHandler(handler)
-    live = LiveRuns(demo_agent(provider.model), sinks=[ConsoleSink()])
+    live = LiveRuns(demo_agent(provider.model), sinks=[ConsoleSink()], prices=provider.prices)
     app = create_app(
         live,
-        about={"provider": provider.kind, "model": provider.name},
+        about={
+            "provider": provider.kind,
+            "model": provider.name,
+            "prices": provider.prices_shown,
+        },
         hosts=LOCAL_HOSTS if host in _LOOPBACK else ["*"],
     )
     config = uvicorn.Config(

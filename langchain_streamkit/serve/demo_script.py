@@ -2,16 +2,19 @@
 
 ``answer`` is a pure function of a chat completions request: it asks for a tool where the question
 names a city or a calculation (both at once where it names both), tells what tools have answered,
-counts, fails in mid-answer when asked to, and remembers the conversation it is given.
+counts, fails in mid-answer when asked to, and remembers the conversation it is given. The usage
+it reports is counted as OpenAI's models would.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langchain_streamkit.testing import ProviderError, ToolCall, Turn
+from langchain_streamkit.tokens.counter import TokenCounter
+from langchain_streamkit.tokens.prompt import count_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,30 +36,40 @@ _RECALL = re.compile(r"what did i (ask|say)|remember", re.IGNORECASE)
 _MOST = 500
 
 
+class _Said(NamedTuple):
+    """What a turn says, and how it ends."""
+
+    text: str
+    calls: Sequence[ToolCall] = ()
+    error: Exception | None = None
+
+
 def answer(body: Mapping[str, Any]) -> Turn:
     """The next turn of the conversation in ``body["messages"]``."""
     messages = cast("list[dict[str, Any]]", body["messages"])
     if messages[-1]["role"] == "tool":
-        return _say(_report(messages))
-    asked = [_text(message) for message in messages if message["role"] == "user"]
-    return _reply(asked[-1], asked[:-1])
+        said = _Said(_report(messages))
+    else:
+        asked = [_text(message) for message in messages if message["role"] == "user"]
+        said = _reply(asked[-1], asked[:-1])
+    return _turn(said, count_prompt(messages, body.get("tools")).tokens)
 
 
-def _reply(question: str, before: Sequence[str]) -> Turn:
+def _reply(question: str, before: Sequence[str]) -> _Said:
     if calls := _calls(question, before):
-        return _say("Let me find out.", calls)
+        return _Said("Let me find out.", calls)
     if counted := _COUNT.search(question):
         last = min(int(counted[1]), _MOST)
-        return _say(", ".join(map(str, range(1, last + 1))) + ".")
+        return _Said(", ".join(map(str, range(1, last + 1))) + ".")
     if _BREAK.search(question):
         text = "This answer will break off in the middle, because you asked for it, and then"
-        return _say(text, error=ProviderError("the script fails here"))
+        return _Said(text, error=ProviderError("the script fails here"))
     if _RECALL.search(question):
         if not before:
-            return _say("This is the first thing you say in this conversation.")
+            return _Said("This is the first thing you say in this conversation.")
         listed = "; ".join(f"“{text}”" for text in before)
-        return _say(f"I do. In this conversation you said: {listed}.")
-    return _say(
+        return _Said(f"I do. In this conversation you said: {listed}.")
+    return _Said(
         f"You wrote: “{question}”. I am a script, not a model, so I know only a few things. Ask "
         "me for the weather in a city, or for a calculation, or for both at once, and you will "
         "see my two tools run side by side. I can count to 300, which leaves you time to press "
@@ -113,8 +126,16 @@ def _text(message: dict[str, Any]) -> str:
     return "".join(part.get("text", "") for part in cast("list[dict[str, Any]]", content))
 
 
-def _say(text: str, calls: Sequence[ToolCall] = (), error: Exception | None = None) -> Turn:
+def _turn(said: _Said, prompt_tokens: int) -> Turn:
     """A turn in the rhythm of a model: a pause for thought, then word by word."""
+    text, calls, error = said
     turn = Turn(text, tool_calls=calls, delay=_TOKEN_S, error=error)
-    finish = "tool_calls" if calls else "stop"
-    return Turn(chunks=(_FIRST_TOKEN_S, *turn.pieces()), finish_reason=finish)
+    written = [text, *(json.dumps(call.args, ensure_ascii=False) for call in calls)]
+    return Turn(
+        chunks=(_FIRST_TOKEN_S, *turn.pieces()),
+        finish_reason="tool_calls" if calls else "stop",
+        usage={
+            "input_tokens": prompt_tokens,
+            "output_tokens": sum(TokenCounter("o200k_base").feed(text) for text in written),
+        },
+    )

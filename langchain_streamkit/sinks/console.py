@@ -12,13 +12,17 @@ from collections.abc import Iterable, Sequence
 from typing import IO, Literal, TypeAlias, cast, get_args
 
 from langchain_streamkit import events as ev
+from langchain_streamkit.amounts import usage_facts
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.sinks.paper import Color, Paper, Style, short, short_id
+from langchain_streamkit.sinks.tally import Tally
 
-Part: TypeAlias = Literal["text", "reasoning", "tools", "custom", "timing", "steps", "internal"]
+Part: TypeAlias = Literal[
+    "text", "reasoning", "tools", "custom", "timing", "live", "steps", "internal"
+]
 """What may be shown; ``internal``: messages not meant for the user (sub-agents inside tools)."""
 
-_DEFAULT: tuple[Part, ...] = ("text", "reasoning", "tools", "custom", "timing")
+_DEFAULT: tuple[Part, ...] = ("text", "reasoning", "tools", "custom", "timing", "live")
 _RATED_MS = 1000
 """How long a run has to take for its tokens per second to mean something."""
 _Key: TypeAlias = tuple[str, str, int]
@@ -37,10 +41,12 @@ class ConsoleSink:
 
     ``show`` chooses from ``text``, ``reasoning`` (dimmed), ``tools`` (calls with arguments and
     results, cut to the width), ``custom``, ``timing`` (the last line: seconds, first token,
-    tokens); ``steps`` and ``internal`` messages only when asked. Errors, interrupts, retries,
-    cancels and diagnostics are always shown. A line in brackets says where a text comes from
-    when the graph has several places that speak; once several runs are open, each line says of
-    which run it is, until all of them have ended.
+    tokens, cost), ``live`` (on a terminal, while a model speaks: tokens and cost so far, in a line
+    below the text that is gone afterwards; cost with ``capture={"usage"}``); ``steps`` and
+    ``internal`` messages only when asked. ``~`` stands before estimates. Errors, interrupts,
+    retries, cancels, stops by a budget and diagnostics are always shown. A line in brackets says
+    where a text comes from when the graph has several places that speak; once several runs are
+    open, each line says of which run it is, until all of them have ended.
 
     ``color="auto"`` colours only a terminal, and not with ``NO_COLOR`` set. Nothing is closed on
     close. Raises ``StreamUsageError`` for an unknown part or colour, ``SinkError`` when the file
@@ -74,6 +80,7 @@ class ConsoleSink:
         self._hidden: set[tuple[str, str]] = set()
         self._begun: dict[tuple[str, str], tuple[str, int]] = {}
         self._runs: dict[str, str] = {}
+        self._tallies: dict[str, Tally] = {}
         self._mixed = False
         self._place: tuple[str, ...] | None = None
 
@@ -81,12 +88,36 @@ class ConsoleSink:
         """Show the events, or keep them until the text now being streamed has ended."""
         with self._lock:
             for event in events:
+                self._tally(event)
                 if self._shows(event) and self._print(event):
                     self._release()
+            self._paper.live(self._so_far())
             self._paper.flush()
 
     def close(self) -> None:
-        """Do nothing: the terminal event ended the show, and the file is its owner's."""
+        """End the live line of a run that did not end; the file is its owner's."""
+        with self._lock:
+            self._tallies.clear()
+            self._paper.live("")
+            self._paper.flush()
+
+    # ---- the live line -----------------------------------------------------------------------
+
+    def _tally(self, event: ev.Event) -> None:
+        if event.type in ev.TERMINAL_TYPES:
+            self._tallies.pop(event.run_id, None)
+        elif "live" in self._show:
+            tally = self._tallies.get(event.run_id)
+            if tally is None:
+                tally = self._tallies[event.run_id] = Tally(event.run_id)
+            tally.feed(event)
+
+    def _so_far(self) -> str:
+        """What the runs have used whose models are speaking."""
+        speaking = {run: tally.text for run, tally in self._tallies.items() if tally.speaks}
+        if len(speaking) < 2 and not self._mixed:
+            return "".join(speaking.values())
+        return " ".join(f"[run {run[-6:]}] {text}" for run, text in speaking.items())
 
     # ---- one text at a time ----------------------------------------------------------------------
 
@@ -200,7 +231,7 @@ class ConsoleSink:
             case ev.StepFailed() if "steps" in self._show:
                 name, seconds = self._tool(event)
                 self._say(event, f"✘ {name} {seconds}: {event.error.message}", "red")
-            case ev.MessageAborted(reason="cancelled"):
+            case ev.MessageAborted(reason="cancelled" | "budget"):
                 pass  # the run's own last line says it
             case ev.MessageAborted() | ev.MessageRetracted():
                 self._say(event, f"↺ the text above does not count ({event.reason})", "yellow")
@@ -240,8 +271,7 @@ class ConsoleSink:
         facts = [f"{timing.duration_ms / 1000:.1f} s"]
         if timing.first_token_ms is not None:
             facts.append(f"first token {timing.first_token_ms / 1000:.2f} s")
-        if usage.total_tokens:
-            facts.append(f"{usage.input_tokens} in + {usage.output_tokens} out tokens")
+        facts += usage_facts(usage)
         if timing.tokens_per_second is not None and timing.duration_ms >= _RATED_MS:
             facts.append(f"{timing.tokens_per_second:.0f}/s")
         style: Style = "green"
@@ -258,7 +288,8 @@ class ConsoleSink:
                 said, style = f"✘ {error.code}: {error.message} (error {error.error_id})", "red"
             case ev.RunCancelled():
                 left = f", still running: {', '.join(event.pending)}" if event.pending else ""
-                said, style = f"■ cancelled by {event.reason}{left}", "yellow"
+                how = "stopped by the" if event.reason == "budget" else "cancelled by"
+                said, style = f"■ {how} {event.reason}{left}", "yellow"
         if "timing" in self._show:
             between = " " if isinstance(event, ev.RunFinished) else " · "
             self._say(event, f"{said}{between}{' · '.join(facts)}", style)

@@ -1,7 +1,8 @@
 """The paper a console sink writes on: colours or none, a width, an encoding, line breaks.
 
 Guarantees: text of others is written without control characters; what the encoding lacks becomes
-``?``; ``line`` always begins on a fresh line and never wraps.
+``?``; ``line`` always begins on a fresh line and never wraps; a live line is there on a terminal
+only, below all that is written, and leaves no trace.
 """
 
 from __future__ import annotations
@@ -43,6 +44,12 @@ _MARKS = {
 
 _LONGEST_ID = 16
 
+# ECMA-48 and DEC: a line further down (the screen may scroll), up again; now the place can be kept.
+_BELOW = "\x1bD\x1b[A\x1b7\x1b[B\r"
+_BACK = "\x1b8"
+_ERASE = "\x1b[J"
+_TAB = 8
+
 # C0 and C1 but line break and tab, and what turns the direction of a line: a model's text must
 # not be able to move the cursor, set a title or rewrite what was shown (CWE-150).
 _UNSAFE = {
@@ -70,7 +77,10 @@ class Paper:
         self._file = file
         self._color = color
         self._fresh = True
+        self._column = 0
         self._pending: list[str] = []
+        self._live = ""
+        self._drawn = ""
 
     def text(self, text: str, style: Style = "plain") -> None:
         """Write a piece of streamed text where the last one ended."""
@@ -78,6 +88,8 @@ class Paper:
         if clean:
             self._put(clean, style)
             self._fresh = clean.endswith("\n")
+            if self._moves():
+                self._column = _column_after(clean, self._column, self._width())
 
     def line(self, text: str, style: Style = "plain") -> None:
         """Write one line of its own, cut to the width."""
@@ -89,15 +101,24 @@ class Paper:
         self._put(_cut(clean, self._width()), style)
         self._pending.append("\n")
 
+    def live(self, text: str) -> None:
+        """Show this below the text from the next ``flush`` on, in place of what was; ``""``: no
+        longer.
+        """
+        self._live = text if self._moves() else ""
+
     def end_line(self) -> None:
         """Go to a fresh line, if this one has anything on it."""
         if not self._fresh:
             self._pending.append("\n")
             self._fresh = True
+            self._column = 0
 
     def flush(self) -> None:
         """Hand what was written to the file; raises ``SinkError`` when it takes nothing."""
         text, self._pending = "".join(self._pending), []
+        if text or self._live != self._drawn:
+            text = self._around(text)
         out, encoding = self._out(), self._encoding()
         if out is None or not text:
             return
@@ -108,6 +129,21 @@ class Paper:
             out.flush()
         except (OSError, ValueError) as exc:  # a closed pipe, a closed file
             raise SinkError(f"could not write the run to {out!r}: {exc}") from exc
+
+    def _around(self, text: str) -> str:
+        """Return the text between the end of the old live line and the beginning of the new one."""
+        if self._drawn:
+            text = f"{_ERASE}{text}"
+        width = self._width()
+        # at the margin a terminal waits for what comes next, which a move of the cursor would end
+        self._drawn = self._live if self._column < width else ""
+        if not self._drawn:
+            return text
+        encoding = self._encoding() or "utf-8"
+        shown = _cut("".join(_legible(sign, encoding) for sign in self._drawn), width - 1)
+        if self._colored():
+            shown = f"\x1b[{_CODES['dim']}m{shown}\x1b[0m"
+        return f"{text}{shown}\r" if self._fresh else f"{text}{_BELOW}{shown}{_BACK}"
 
     def _put(self, text: str, style: Style) -> None:
         code = _CODES.get(style) if self._colored() else None
@@ -123,9 +159,11 @@ class Paper:
         if self._color != "auto":
             return self._color == "always"
         # https://no-color.org: set, and not empty
-        return (
-            self._terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        )
+        return self._moves() and not os.environ.get("NO_COLOR")
+
+    def _moves(self) -> bool:
+        """Whether the cursor can be moved."""
+        return self._terminal() and os.environ.get("TERM") != "dumb"
 
     def _terminal(self) -> bool:
         out = self._out()
@@ -158,6 +196,16 @@ def _cells(sign: str) -> int:
     if unicodedata.combining(sign):
         return 0
     return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+
+
+def _column_after(text: str, column: int, width: int) -> int:
+    """Return the column in which text ends that begins in this one; ``width`` at the margin."""
+    head, _, tail = text.rpartition("\n")
+    column = column if len(head) + len(tail) == len(text) else 0
+    for sign in tail:
+        cells = _TAB - column % _TAB if sign == "\t" else _cells(sign)
+        column = cells if column + cells > width else column + cells
+    return column
 
 
 def _cut(text: str, width: int) -> str:

@@ -22,6 +22,7 @@ from langchain_streamkit.events import (
     Usage,
 )
 
+Counting: TypeAlias = Literal["exact", "estimate"]
 BlockKind: TypeAlias = Literal["text", "reasoning", "tool_call", "content"]
 MessageStatus: TypeAlias = Literal["open", "finished", "aborted", "retracted"]
 ToolStatus: TypeAlias = Literal[
@@ -42,7 +43,7 @@ was aborted or retracted before it ran."""
 class BlockView:
     """One block of a message: text, reasoning, a tool call, or other content."""
 
-    __slots__ = ("_buffer", "_whole", "add", "content", "index", "kind", "tool_call_id")
+    __slots__ = ("_buffer", "_whole", "add", "content", "index", "kind", "tokens", "tool_call_id")
 
     def __init__(self, kind: BlockKind, index: int, tool_call_id: str | None = None) -> None:
         self.kind: BlockKind = kind
@@ -50,6 +51,8 @@ class BlockView:
         self.tool_call_id = tool_call_id
         self.content: dict[str, Any] | None = None
         """The block itself, of kind ``content``."""
+        self.tokens: int | None = None
+        """Tokens of its message up to its last piece, where they are counted."""
         self._buffer = StringIO()
         self._whole: str | None = None
         self.add = self._buffer.write
@@ -118,6 +121,8 @@ class MessageView(msgspec.Struct, eq=False, kw_only=True):
     attempt: int
     path: tuple[str, ...]
     started_ts: int
+    counting: Counting | None = None
+    """What its live ``tokens`` are; None where they are not counted."""
     status: MessageStatus = "open"
     reason: AbortReason | None = None
     """Why it was aborted or retracted."""
@@ -137,6 +142,17 @@ class MessageView(msgspec.Struct, eq=False, kw_only=True):
     def reasoning(self) -> str:
         """Its thinking text so far."""
         return "".join(block.text for block in self.blocks if block.kind == "reasoning")
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens of its text, reasoning and tool calls so far; at the end those of its usage.
+
+        None where nobody told any. ``~`` belongs before them while ``counting`` is
+        ``"estimate"``, and at the end if the usage's source is ``"estimated"``.
+        """
+        if self.usage is not None and self.status != "open":
+            return None if self.usage.source == "none" else self.usage.output_tokens
+        return max((b.tokens for b in self.blocks if b.tokens is not None), default=None)
 
     @property
     def stands(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from langchain_streamkit.amounts import usage_facts
 from langchain_streamkit.snapshot.parts import BlockView, MessageView, StepView, ToolCallView
 from langchain_streamkit.values import to_plain
 
@@ -86,13 +87,14 @@ def ending(run: RunSnapshot) -> str:
     if run.error is not None:
         parts = [f"failed: {run.error.message} ({run.error.code}, {run.error.error_id})"]
     elif run.cancel_reason is not None:
-        parts = [f"cancelled ({run.cancel_reason})"]
+        budget = run.cancel_reason == "budget"
+        parts = ["stopped by the budget" if budget else f"cancelled ({run.cancel_reason})"]
     elif run.outcome == "interrupted":
         parts = [f"interrupted, {len(run.interrupts)} to answer"]
     if run.timing is not None:
         parts.append(f"{run.timing.duration_ms / 1000:.2f} s")
         if run.timing.first_token_ms is not None:
             parts.append(f"first token after {run.timing.first_token_ms / 1000:.2f} s")
-    if run.usage is not None and run.usage.total_tokens:
-        parts.append(f"{run.usage.input_tokens} + {run.usage.output_tokens} tokens")
+    if run.usage is not None:
+        parts += usage_facts(run.usage)
     return ", ".join(parts)

@@ -142,14 +142,11 @@ class RunSnapshot:
         """
         self.last_ts = event.ts
         match event:
-            case TextDelta() | ReasoningDelta():
+            case TextDelta() | ReasoningDelta() | ToolCallDelta():
                 block = self._open.get((event.message_id, event.index))
                 if block is not None:
-                    block.add(event.text)
-            case ToolCallDelta():
-                block = self._open.get((event.message_id, event.index))
-                if block is not None:
-                    block.add(event.args)
+                    block.add(event.args if isinstance(event, ToolCallDelta) else event.text)
+                    block.tokens = event.tokens or block.tokens
             case _:
                 self._feed_other(event)
 
@@ -272,6 +269,7 @@ class RunSnapshot:
             attempt=event.attempt,
             path=event.path,
             started_ts=event.ts,
+            counting=event.counting,
         )
         self._by_message[event.message_id] = message
         self.messages.append(message)

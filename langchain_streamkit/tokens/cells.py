@@ -7,11 +7,11 @@ above zero never looks like zero.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Final, TypeAlias, cast
 
+from langchain_streamkit.amounts import dollars, places_for
 from langchain_streamkit.text import clean_text
 from langchain_streamkit.tokens.records import UsageRecord
 from langchain_streamkit.tokens.totals import UsageTotal
@@ -23,7 +23,6 @@ UNKNOWN: Final = "-"
 AMOUNTS: Final = frozenset({"input_tokens", "output_tokens", "total_tokens", "cost"})
 """What is estimated where a record says that its tokens are."""
 _LONGEST: Final = 48
-_FEWEST_PLACES: Final = 4
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -86,17 +85,6 @@ def width(text: str) -> int:
         0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
         for sign in text
     )
-
-
-def dollars(cost: Decimal, places: int) -> str:
-    """Return a cost with so many decimals, half a unit rounded up: ``$1,204.0050``."""
-    return f"${cost.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,f}"
-
-
-def places_for(costs: Iterable[Decimal | None]) -> int:
-    """Return how many decimals show two digits of the smallest of the costs, four at least."""
-    smallest = min((cost for cost in costs if cost), default=None)
-    return _FEWEST_PLACES if smallest is None else max(_FEWEST_PLACES, 1 - smallest.adjusted())
 
 
 def summary(total: UsageTotal) -> str:

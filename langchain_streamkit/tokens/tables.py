@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from langchain_streamkit.amounts import places_for
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.text import short_repr
 from langchain_streamkit.tokens.cells import (
@@ -15,7 +16,6 @@ from langchain_streamkit.tokens.cells import (
     count,
     key_text,
     one_line,
-    places_for,
     width,
 )
 from langchain_streamkit.tokens.frames import usage_frame

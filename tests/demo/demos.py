@@ -17,10 +17,10 @@ from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from langchain_streamkit import ConsoleSink, Event, decode_event
 from langchain_streamkit.serve.app import create_app
-from langchain_streamkit.serve.demo import stopping_runs
+from langchain_streamkit.serve.demo import EXAMPLE_PRICES, PRICES_SHOWN, stopping_runs
 from langchain_streamkit.serve.demo_agent import demo_agent
 from langchain_streamkit.serve.live_runs import LiveRuns
-from langchain_streamkit.testing import ScriptedProvider, scripted_provider
+from langchain_streamkit.testing import RecordingSink, ScriptedProvider, scripted_provider
 
 if TYPE_CHECKING:
     import httpx
@@ -37,6 +37,7 @@ class Demo:
     provider: ScriptedProvider
     live: LiveRuns
     terminal: io.StringIO
+    told: RecordingSink
     server: Any = field(repr=False)
 
     @property
@@ -47,7 +48,7 @@ class Demo:
 @contextmanager
 def demo(script: Any) -> Iterator[Demo]:
     """Serve the demo's agent on a free port; ``script`` is for ``scripted_provider``."""
-    terminal = io.StringIO()
+    terminal, told = io.StringIO(), RecordingSink()
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"127.0.0.1:{listener.getsockname()[1]}"
     with scripted_provider(script) as provider, listener:
@@ -62,8 +63,10 @@ def demo(script: Any) -> Iterator[Demo]:
             "http_async_client": client,
         }
         model = ChatOpenAI(**options)
-        live = LiveRuns(demo_agent(model), sinks=[ConsoleSink(terminal)])
-        app = create_app(live, about={"provider": "scripted", "model": "scripted"})
+        live = LiveRuns(demo_agent(model), [ConsoleSink(terminal), told], prices=EXAMPLE_PRICES)
+        app = create_app(
+            live, about={"provider": "scripted", "model": "scripted", "prices": PRICES_SHOWN}
+        )
         config = uvicorn.Config(app, lifespan="off", log_level="error", timeout_graceful_shutdown=2)
         server: uvicorn.Server = stopping_runs(live)(config)
 
@@ -74,7 +77,7 @@ def demo(script: Any) -> Iterator[Demo]:
         thread = threading.Thread(target=asyncio.run, args=(serve(),))
         thread.start()
         try:
-            yield Demo(address, provider, live, terminal, server)
+            yield Demo(address, provider, live, terminal, told, server)
         finally:
             server.should_exit = True
             thread.join(WAIT_S)

@@ -155,6 +155,32 @@ async def test_failed_run_tells_the_client_no_exception_text(ask: Ask) -> None:
     assert all(b"the script fails here" not in event.to_json() for event in events)
 
 
+async def test_run_beyond_its_budget_is_stopped_with_what_it_spent(ask: Ask) -> None:
+    with demo(answer) as served:
+        async with ask(served, "Count to 300", output_budget=60) as run:
+            events = await run.all()
+        await served.provider.requests[0].await_disconnected()
+    end = events[-1].to_dict()
+    assert (end["type"], end["reason"]) == ("run.cancelled", "budget")
+    assert 60 < end["usage"]["output_tokens"] < 70
+    assert "■ stopped by the budget · " in served.terminal.getvalue()
+
+
+async def test_tokens_and_cost_are_told_while_the_model_speaks_and_at_the_end(ask: Ask) -> None:
+    with demo(answer) as served:
+        async with ask(served, "Count to 30") as run:
+            events = await run.all()
+    updates = [event.usage for event in events if event.type == "usage.updated"]
+    end = events[-1].to_dict()["usage"]
+    assert len(updates) > 2
+    assert all(usage.cost is not None for usage in updates)
+    assert end["source"] == "provider"
+    # $0.40 and $1.60 per million
+    assert float(end["cost"]) == pytest.approx(
+        (0.4 * end["input_tokens"] + 1.6 * end["output_tokens"]) / 1e6
+    )
+
+
 async def test_run_is_shown_in_the_terminal_too(ask: Ask) -> None:
     with demo(answer) as served:
         async with ask(served, QUESTION) as run:
@@ -189,6 +215,8 @@ async def test_shutdown_ends_open_runs_and_tells_their_clients(ask: Ask) -> None
         (b'{"input": ""}', 422, "invalid_body"),
         (b'{"input": "hi", "thread_id": 7}', 422, "invalid_body"),
         (b'{"input": "hi", "thread_id": ""}', 422, "invalid_body"),
+        (b'{"input": "hi", "output_budget": 0}', 422, "invalid_body"),
+        (b'{"input": "hi", "output_budget": "60"}', 422, "invalid_body"),
         (b'{"input": "' + b"x" * 300_000 + b'"}', 413, "too_large"),
     ],
     ids=lambda value: value[:30] if isinstance(value, bytes) else str(value),
@@ -249,4 +277,5 @@ async def test_health_says_which_provider_is_used(client: httpx.AsyncClient) -> 
         "live_runs": 0,
         "provider": "scripted",
         "model": "scripted",
+        "prices": "example prices: $0.40 in, $1.60 out per million tokens",
     }

@@ -144,7 +144,7 @@ async def test_open_row_stays_in_its_place_while_events_come_and_old_ones_leave(
 async def test_server_that_is_gone_is_said_with_what_to_look_at(page: Page) -> None:
     with demo([]) as served:
         await page.goto(served.url)
-        await page.get_by_role("button", name="Count to 300").wait_for()
+        await page.get_by_role("button", name="Count to 300", exact=True).wait_for()
         # As the browser says it; a real refusal would be an error in its console besides.
         await page.evaluate(GONE)
         await ask(page, served, "hi")

@@ -253,7 +253,7 @@ def test_to_dict_is_json_and_not_changed_by_later_events() -> None:
 
 def test_text_form_reads_like_the_run() -> None:
     assert str(RunSnapshot.from_events(whole_run())).splitlines() == [
-        "agent (run-1): finished, 1.50 s, first token after 0.20 s, 16 + 5 tokens",
+        "agent (run-1): finished, 1.50 s, first token after 0.20 s, 16 in + 5 out tokens",
         "  search(q='a') -> A",
         "assistant: The answer",
     ]

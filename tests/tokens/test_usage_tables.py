@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langchain_streamkit.amounts import dollars, places_for
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.tokens.cells import dollars, one_line, places_for, width
+from langchain_streamkit.tokens.cells import one_line, width
 from langchain_streamkit.tokens.ledger import Ledger
 from langchain_streamkit.tokens.tables import MAX_ROWS
 from tests.tokens.usage_records import THREE, nothing_told, record

@@ -1,14 +1,21 @@
 // What the user reads: questions, and answers that grow with their events.
 
-import { Follower, brief, el, figures, seconds } from "./dom.js";
+import { Tally, count, facts } from "./amounts.js";
+import { Follower, brief, el, seconds, taken } from "./dom.js";
 import { Markdown } from "./markdown.js";
 
 const ENDS = {
   "run.finished": () => ["done", "finished"],
   "run.interrupted": () => ["paused", "paused: it waits for an answer"],
   "run.failed": (event) => ["failed", `failed: ${event.error.message}`],
-  "run.cancelled": (event) => ["stopped", event.reason === "user" ? "stopped" : `stopped (${event.reason})`],
+  "run.cancelled": (event, budget) => ["stopped", stopped(event.reason, budget)],
 };
+
+function stopped(reason, budget) {
+  if (reason === "user") return "stopped";
+  if (reason !== "budget") return `stopped (${reason})`;
+  return budget ? `stopped by the budget of ${count(budget)} tokens` : "stopped by the budget";
+}
 
 export class Conversation {
   #log;
@@ -26,21 +33,24 @@ export class Conversation {
     this.#welcome.hidden = false;
   }
 
-  /** Show a question; gives the answer to be fed with the run's events. */
-  ask(text) {
+  /** Show a question; gives the answer to be fed with the run's events. `budget`: of its tokens. */
+  ask(text, budget) {
     this.#welcome.hidden = true;
     const question = el("article", "turn user");
     question.append(el("h3", "unseen", "You"), el("div", "text", text));
     const element = el("article", "turn assistant");
     this.#log.append(question, element);
     this.#follower.toEnd();
-    return new Answer(element, () => this.#follower.grew());
+    return new Answer(element, budget, () => this.#follower.grew());
   }
 }
 
 /** One run in the conversation. */
 class Answer {
   #element;
+  #budget;
+  #tally = new Tally();
+  #used = new Map(); // by message: where its tokens are told
   #footer = el("footer", "facts");
   #grew;
   #messages = new Map();
@@ -48,8 +58,9 @@ class Answer {
   #cards = []; // newest last; a tool_call_id may repeat
   #running = new Map(); // tool runs by step_id
 
-  constructor(element, grew) {
+  constructor(element, budget, grew) {
     this.#element = element;
+    this.#budget = budget;
     this.#grew = grew;
     element.dataset.status = "running";
     element.setAttribute("aria-busy", "true");
@@ -64,6 +75,8 @@ class Answer {
   }
 
   feed(event) {
+    this.#tally.feed(event);
+    if (event.tokens !== undefined || event.usage) this.#tell(event);
     const key = `${event.message_id} ${event.index}`;
     switch (event.type) {
       case "message.started":
@@ -102,7 +115,7 @@ class Answer {
       case "message.aborted":
       case "message.retracted": // of a stopped message, what was read stays readable
         this.#messages.get(event.message_id)?.classList
-          .add(event.reason === "cancelled" ? "unfinished" : "dropped");
+          .add(["cancelled", "budget"].includes(event.reason) ? "unfinished" : "dropped");
         break;
       case "tool.started":
         this.#toolStarted(event);
@@ -121,7 +134,7 @@ class Answer {
         this.#note(`Waits for an answer: ${brief(event.payload)}`);
         break;
       default:
-        if (event.type in ENDS) this.#end(...ENDS[event.type](event), event);
+        if (event.type in ENDS) this.#end(...ENDS[event.type](event, this.#budget), event);
     }
     this.#grew();
   }
@@ -135,7 +148,16 @@ class Answer {
   #message(event) {
     const message = el("section", "message");
     this.#messages.set(event.message_id, message);
-    this.#footer.before(message);
+    const used = el("p", "used");
+    used.setAttribute("aria-live", "off");
+    this.#used.set(event.message_id, used);
+    this.#footer.before(message, used);
+  }
+
+  /** What the message of this event has used so far, below it. */
+  #tell(event) {
+    const used = this.#used.get(event.message_id);
+    if (used) used.textContent = facts(this.#tally.of(event.message_id)).join(" · ");
   }
 
   /** Whether the element is shown now; it is not in an internal message. */
@@ -221,7 +243,8 @@ class Answer {
       if (["called", "running"].includes(element.dataset.state)) this.#settle(element, "cancelled");
     }
     if (status !== "done") this.#note(text);
-    if (event) this.#footer.replaceChildren(...figures(event).map((fact) => el("span", "", fact)));
+    if (this.#used.size === 1) this.#used.forEach((used) => used.remove()); // the footer tells the same
+    if (event) this.#footer.replaceChildren(...taken(event).map((fact) => el("span", "", fact)));
   }
 }
 

@@ -1,5 +1,7 @@
 // Small helpers. Whatever comes from a run goes into the page as text, never as markup.
 
+import { amounts, facts } from "./amounts.js";
+
 const LONG_TEXT = 4000;
 
 /** An element with a class and text. */
@@ -24,11 +26,11 @@ export function extend(node, text) {
 export const seconds = (ms) =>
   ms < 995 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 99500 ? 2 : 0)} s`;
 
-/** What a run took: time, and tokens where they were counted. */
-export function figures({ timing, usage }) {
+/** What a run took: time, tokens and cost as far as they are known. */
+export function taken({ timing, usage }) {
   const all = [seconds(timing.duration_ms)];
   if (timing.first_token_ms !== undefined) all.push(`first token ${seconds(timing.first_token_ms)}`);
-  if (usage.total_tokens) all.push(`${usage.input_tokens} in + ${usage.output_tokens} out tokens`);
+  all.push(...facts(amounts(usage)));
   if (timing.tokens_per_second) all.push(`${timing.tokens_per_second.toFixed(0)} tokens/s`);
   return all;
 }

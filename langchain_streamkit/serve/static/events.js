@@ -1,6 +1,7 @@
 // The list of events beside the conversation: one row each, the newest last.
 
-import { Follower, brief, el, figures } from "./dom.js";
+import { amounts, facts } from "./amounts.js";
+import { Follower, brief, el, taken } from "./dom.js";
 
 const MOST_ROWS = 400; // older rows leave, so that the page stays fast however long a run is
 const IN_A_ROW = 160; // characters of a summary
@@ -10,17 +11,18 @@ const family = (type) => type.slice(0, type.indexOf(".") < 0 ? undefined : type.
 function summary(event) {
   switch (event.type) {
     case "run.started": return event.name;
-    case "run.finished": return figures(event).join(" · ");
+    case "run.finished": return taken(event).join(" · ");
     case "run.failed": return `${event.error.code}: ${event.error.message}`;
-    case "run.cancelled": return [`by ${event.reason}`, ...figures(event)].join(" · ");
-    case "run.interrupted": return ["paused", ...figures(event)].join(" · ");
+    case "run.cancelled": return [`by ${event.reason}`, ...taken(event)].join(" · ");
+    case "run.interrupted": return ["paused", ...taken(event)].join(" · ");
     case "step.started": return `${event.kind} ${event.name}`;
     case "step.finished": return event.outcome;
     case "step.failed": return event.error.message;
     case "message.started": return [event.role, event.model].filter(Boolean).join(", ");
-    case "message.finished": return event.finish_reason;
-    case "message.aborted":
+    case "message.finished": return [event.finish_reason, ...told(event)].join(" · ");
+    case "message.aborted": return [event.reason, ...told(event)].join(" · ");
     case "message.retracted": return event.reason;
+    case "usage.updated": return told(event).join(" · ");
     case "text.delta":
     case "reasoning.delta": return JSON.stringify(event.text);
     case "text.finished":
@@ -39,6 +41,9 @@ function summary(event) {
     default: return "";
   }
 }
+
+const told = ({ usage }) => usage ? facts(amounts(usage)) : [];
+const isSmall = (type) => type.endsWith(".delta") || type === "usage.updated";
 
 /** The result; how it ended too, unless it ended well. */
 function toolSummary({ outcome = "ok", content, output }) {
@@ -94,7 +99,7 @@ export class EventList {
 
   #row(event) {
     const row = el("li");
-    row.className = event.type.endsWith(".delta") ? "delta" : "";
+    row.className = isSmall(event.type) ? "delta" : "";
     row.dataset.type = event.type;
     row.dataset.family = family(event.type);
     const details = el("details");

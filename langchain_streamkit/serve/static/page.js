@@ -1,8 +1,8 @@
 // The page: sends a question, feeds the answer and the list with the run's events, stops the run.
 
 import { Conversation } from "./conversation.js";
-import { seconds } from "./dom.js";
 import { EventList } from "./events.js";
+import { Figures } from "./figures.js";
 import { eventsOf } from "./sse.js";
 
 const $ = (id) => document.getElementById(id);
@@ -12,31 +12,31 @@ const IDEAS = [
   "What is 17 ** 5 / 3?",
   "Show a tool that fails: what is 1 / 0?",
   "Count to 300",
+  { text: "Count to 300", budget: 60 },
 ];
 const ONLY_SCRIPTED = ["Fail in the middle of the answer"];
 const HINT = $("hint").textContent;
 const PLACEHOLDER = $("input").placeholder;
-const FIRST = new Set(["text.delta", "reasoning.delta", "tool_call.started", "tool_call.delta"]);
 
 const conversation = new Conversation($("log"), $("welcome"));
 const list = new EventList($("events"), $("count"), $("deltas"));
+const figures = new Figures();
 
 let threadId;
 let current = null; // {runId, abort, stopping} of the run that is being read
 
-async function run(text) {
-  const answer = conversation.ask(text);
+async function run(text, budget) {
+  const answer = conversation.ask(text, budget);
   const mine = { abort: new AbortController() };
   current = mine;
   list.clear();
-  figures({});
+  figures.start();
   busy(true);
-  const clock = new Clock();
   try {
     const response = await reach("/runs", {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ input: text, thread_id: threadId }),
+      body: JSON.stringify({ input: text, thread_id: threadId, output_budget: budget }),
       signal: mine.abort.signal,
     });
     if (!response.ok) throw new Error(await refusal(response));
@@ -46,7 +46,7 @@ async function run(text) {
         threadId = event.thread_id;
         if (mine.stopping) stop();
       }
-      clock.see(event);
+      figures.feed(event);
       answer.feed(event);
       list.add(event);
     }
@@ -54,10 +54,10 @@ async function run(text) {
     if (current !== mine) return;
     const stopped = error.name === "AbortError";
     answer.broke(stopped ? "stopped" : said(error));
-    status(stopped ? "stopped" : "failed");
+    figures.status(stopped ? "stopped" : "failed");
   } finally {
-    clock.stop();
     if (current === mine) {
+      figures.stop();
       current = null;
       busy(false);
     }
@@ -102,56 +102,13 @@ async function refusal(response) {
   }
 }
 
-/** The figures of the run: by the server's clock, and in between by this one. */
-class Clock {
-  #begin = performance.now();
-  #startedAt;
-  #first = false;
-  #timer = setInterval(() => this.#tick(), 100);
-
-  #tick() {
-    $("duration").textContent = seconds(performance.now() - this.#begin);
-  }
-
-  see(event) {
-    if (event.type === "run.started") {
-      this.#startedAt = event.ts;
-      status("running");
-    } else if (!this.#first && FIRST.has(event.type)) {
-      this.#first = true;
-      $("first-token").textContent = seconds(event.ts - this.#startedAt);
-    } else if (event.timing) {
-      this.stop();
-      figures(event);
-      status({ "run.finished": "done", "run.failed": "failed", "run.cancelled": "stopped" }[event.type] ?? "paused");
-    }
-  }
-
-  stop() {
-    clearInterval(this.#timer);
-  }
-}
-
-function figures({ timing, usage }) {
-  const first = timing?.first_token_ms;
-  $("first-token").textContent = first === undefined ? "–" : seconds(first);
-  $("duration").textContent = timing ? seconds(timing.duration_ms) : "–";
-  $("tokens").textContent = usage?.total_tokens ? `${usage.input_tokens} + ${usage.output_tokens}` : "–";
-  $("tokens").title = usage?.total_tokens ? "input + output" : "";
-}
-
-function status(text) {
-  $("status").textContent = text;
-  $("status").dataset.status = text;
-}
-
 function busy(is) {
   $("send").hidden = is;
   $("stop").hidden = !is;
   $("stop").disabled = false;
   $("input").placeholder = is ? "A run goes on: stop it first, or wait" : PLACEHOLDER;
   hint(HINT);
-  if (is) status("waiting");
+  if (is) figures.status("waiting");
   else $("input").focus();
 }
 
@@ -166,20 +123,24 @@ function fit() {
   input.style.height = `${Math.min(input.scrollHeight, 180)}px`;
 }
 
-function send(text) {
-  if (current) hint("A run goes on: stop it first (Esc), or wait. What you have written stays here.");
-  if (current || !text.trim()) return;
+function send(text, budget) {
+  const refused = current
+    ? "A run goes on: stop it first (Esc), or wait. What you have written stays here."
+    : !$("budget").checkValidity() && "A budget is a whole number of tokens, from 1 on; empty for no limit.";
+  if (refused) hint(refused);
+  if (refused || !text.trim()) return;
   $("input").value = "";
   fit();
-  run(text.trim());
+  run(text.trim(), budget ?? ($("budget").value ? Number($("budget").value) : undefined));
 }
 
 function offer(ideas) {
   $("ideas").replaceChildren(...ideas.map((idea) => {
+    const { text, budget } = idea.text ? idea : { text: idea };
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = idea;
-    button.addEventListener("click", () => send(idea));
+    button.textContent = budget ? `${text}, on a budget of ${budget} tokens` : text;
+    button.addEventListener("click", () => send(text, budget));
     return button;
   }));
 }
@@ -207,8 +168,7 @@ $("fresh").addEventListener("click", () => {
   threadId = undefined;
   conversation.clear();
   list.clear();
-  figures({});
-  status("idle");
+  figures.clear();
   $("input").focus();
 });
 
@@ -221,5 +181,6 @@ if (about.provider) {
     ? "No OPENAI_API_KEY: a scripted server speaks the OpenAI protocol"
     : `Model ${about.model}`;
   $("provider").hidden = false;
+  if (about.prices) for (const id of ["cost", "sum"]) $(id).title = about.prices;
   if (scripted) offer([...IDEAS, ...ONLY_SCRIPTED]);
 }
