@@ -38,11 +38,15 @@ def printed(events: Any, **options: Any) -> str:
     return file.getvalue()
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shown]:
-    """What is seen on a real terminal after these batches of events."""
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "TERM", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def shown() -> Iterator[Shown]:
+    """What is seen on a real terminal after these batches of events."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
     screen = Screen(WIDTH, HEIGHT)
