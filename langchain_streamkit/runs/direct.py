@@ -130,6 +130,8 @@ class DirectReader(ABC):
     def stop(self) -> None:
         """Interrupt the reader's await, or close the stream while the reader is elsewhere."""
         self._no_short_way()
+        if self._ending:
+            return
         if self._pump is not None:
             self._pump.cancel()
         elif self._reading is not None:
