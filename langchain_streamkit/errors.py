@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from decimal import Decimal
 
     from langchain_streamkit.tokens.spending import Spent
@@ -46,14 +47,28 @@ class BudgetExceeded(RunCancelled):
     """``result()`` of a run that a ``Budget`` or ``Quota`` stopped; ``reason`` is ``"budget"``.
 
     ``limit`` is the name of the limit, as in ``Budget(output_tokens=...)``, ``allowed`` its value
-    (US dollars as ``Decimal``), ``spent`` what the run has spent in all.
+    (US dollars as ``Decimal``), ``spent`` what the run has spent in all. ``resets_at`` is when the
+    window of a quota ends; None for the run's own budget.
     """
 
-    def __init__(self, message: str, *, limit: str, allowed: int | Decimal, spent: Spent) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str,
+        allowed: int | Decimal,
+        spent: Spent,
+        resets_at: datetime | None = None,
+    ) -> None:
         super().__init__(message, reason="budget")
         self.limit = limit
         self.allowed = allowed
         self.spent = spent
+        self.resets_at = resets_at
+
+    def __str__(self) -> str:
+        """Return the message, with what the run has spent in all."""
+        return f"{super().__str__()} (in all {self.spent})"
 
 
 class ReaderOverflow(StreamError):

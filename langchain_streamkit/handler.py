@@ -40,7 +40,9 @@ class StreamCallbackHandler(TapHandler):
     ``get_stream_writer()`` does not pass through callbacks: use ``astream`` or ``with_sinks`` for
     it. ``on_end`` is called with the ``RunSnapshot`` of each root.
 
-    Nothing of it breaks or stops the run it watches. ``close`` (``aclose`` with async sinks, which
+    Nothing of it breaks or stops the run it watches, but for a ``budget``: what exceeds one raises
+    ``BudgetExceeded`` out of the call. Each root has the budget for itself; ``user`` is whose they
+    all are, for a ``Quota``. ``close`` (``aclose`` with async sinks, which
     it drains) ends the attachment: sinks are closed, later events dropped.
     """
 
@@ -51,6 +53,7 @@ class StreamCallbackHandler(TapHandler):
     def __init__(
         self,
         *sinks: SinkLike,
+        user: str | None = None,
         on_end: OnEnd | None = None,
         include: Iterable[Any] | None = None,
         exclude: Iterable[Any] | None = None,
@@ -82,7 +85,7 @@ class StreamCallbackHandler(TapHandler):
             prices=prices,
             budget=budget,
         )
-        refuse_unknown("StreamCallbackHandler", unknown, (*WATCHING, "max_unread"))
+        refuse_unknown("StreamCallbackHandler", unknown, (*WATCHING, "user", "max_unread"))
         options = options.checked()
         checked_on_end(on_end)
         self._inbox = Inbox(max_unread)
@@ -90,7 +93,7 @@ class StreamCallbackHandler(TapHandler):
         given: list[Sink] = as_sinks(sinks) if sinks else [self._inbox]
         ledgers, given = apart(given)
         outlets = Outlets(given, self._sink_failed, self)
-        self._router = Roots(outlets, options, ledgers, on_end, self._inbox)
+        self._router = Roots(outlets, options, ledgers, on_end, self._inbox, user)
         super().__init__(self._router)
 
     def __iter__(self) -> Iterator[Event]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 def with_sinks(
     runnable: Runnable[Any, Any],
     *sinks: SinkLike,
+    user: str | None = None,
     on_end: OnEnd | None = None,
     include: Iterable[Any] | None = None,
     exclude: Iterable[Any] | None = None,
@@ -55,7 +56,8 @@ def with_sinks(
     Each call of it is a run whose events go to ``sinks``; async sinks have got everything when
     ``ainvoke`` returns, and are refused by the sync methods. Composable with ``|``, in graphs and
     agents; attributes it does not have (``get_state``, ``bind_tools``, …) are those of
-    ``runnable``. See ``astream`` for the options.
+    ``runnable``. ``user`` is whose calls they are, for a ``Quota``; a call that exceeds its
+    ``budget`` raises ``BudgetExceeded``. See ``astream`` for the options.
 
     Raises StreamUsageError for what is no Runnable, no sink or an unknown option.
     """
@@ -71,11 +73,11 @@ def with_sinks(
         prices=prices,
         budget=budget,
     )
-    refuse_unknown("with_sinks", unknown, WATCHING)
+    refuse_unknown("with_sinks", unknown, ("user", *WATCHING))
     if not sinks and on_end is None:
         raise StreamUsageError("with_sinks() without a sink watches nothing; pass one, or on_end=")
     target, on_end = as_runnable(runnable), checked_on_end(on_end)
-    return WatchedRunnable(target, as_sinks(sinks), options.checked(), on_end)
+    return WatchedRunnable(target, as_sinks(sinks), options.checked(), on_end, user)
 
 
 class WatchedRunnable(Runnable[Any, Any]):
@@ -87,7 +89,9 @@ class WatchedRunnable(Runnable[Any, Any]):
         sinks: Sequence[Sink],
         options: Options,
         on_end: OnEnd | None,
+        user: str | None = None,
     ) -> None:
+        self._user = user
         self.bound = bound
         self._sinks = sinks
         self._options = options
@@ -221,7 +225,7 @@ class WatchedRunnable(Runnable[Any, Any]):
             value,
             config,
             thread_id=None,
-            user=None,
+            user=self._user,
             context=None,
             call=None,
             options=self._options,
@@ -270,7 +274,7 @@ class WatchedRunnable(Runnable[Any, Any]):
             # bind_tools, with_structured_output … give another runnable: it is watched as well.
             result: Any = value(*args, **kwargs)
             if _is_runnable(result):
-                return WatchedRunnable(result, self._sinks, self._options, self._on_end)
+                return WatchedRunnable(result, self._sinks, self._options, self._on_end, self._user)
             return result
 
         return rewrapped

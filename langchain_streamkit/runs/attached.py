@@ -11,14 +11,13 @@ import inspect
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_streamkit.failures import LOGGER, log_failure
+from langchain_streamkit.runs.held import Held
 from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.control_flow import outcome_of
-from langchain_streamkit.sources.guard import Guard, GuardedLanes
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.tap import RunTap
-from langchain_streamkit.tokens.spending import NOTHING
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.tokens.ledger import Ledger
-    from langchain_streamkit.tokens.limits import Exceeded
 
 
 class AttachedRun:
@@ -81,28 +79,22 @@ class AttachedRun:
         self.tap = RunTap(root, self.sequencer.push, self.sequencer.report, options.capture)
         self._on_end = on_end
         self._user = user
-        self._exceeded: BudgetExceeded | None = None
-        self._meter = options.meter(user, thread_id)
-        if self._meter is not None:
-            guard = self.tap.guard = Guard(self._meter, self._halt, self._note)
+        self._held: Held | None = None
+        if (meter := options.meter(user, thread_id)) is not None:
+            self._held = Held(meter, self.tap, self.normaliser, _raise)
             if lanes is None:
-                self.sequencer.lanes = GuardedLanes(self.sequencer.push, lambda _: guard)
+                self.sequencer.lanes = self._held.lanes(self.sequencer.push)
 
-    def _halt(self, exceeded: Exceeded) -> NoReturn:
-        """Stop the call in the callback that exceeds a budget: by an error, since it is not ours.
+    @property
+    def _stopped_by(self) -> BudgetExceeded | None:
+        return self._held.error if self._held is not None else None
 
-        Whatever swallows it (a fallback, a retry, a tool) meets it again at its next call.
+    def root_ended(self) -> None:
+        """The root's own end callback has come. Raises BudgetExceeded, which goes to the caller,
+        where the run was stopped and what it is made of has swallowed that.
         """
-        meter = self._meter
-        if self._exceeded is None:
-            spent = meter.spent if meter is not None else NOTHING
-            self._exceeded = exceeded.error(str(self.root), spent)
-            self.normaliser.stopped_by = "budget"
-            self.normaliser.stopped_with = self._exceeded
-        raise self._exceeded
-
-    def _note(self, code: str, message: str) -> None:
-        self.tap.note(self.root, code, message)
+        if self.tap.root_end is not None and self.tap.root_end[1] is None and self._stopped_by:
+            raise self._stopped_by
 
     def begin(self, name: str, metadata: dict[str, Any]) -> None:
         """Emit run.started."""
@@ -119,7 +111,7 @@ class AttachedRun:
         """Make the terminal event, once; returns what an async ``on_end`` still has to do."""
 
         def end(normaliser: Normaliser) -> None:
-            if self._exceeded is not None:
+            if self._stopped_by is not None:
                 normaliser.cancel(now_ms(), "budget")
             elif error is None:
                 normaliser.finish(now_ms(), output)
@@ -146,6 +138,14 @@ class AttachedRun:
         except Exception as exc:  # noqa: BLE001 -- the user's run must not see it
             LOGGER.error("on_end failed after run %s", self.root, exc_info=exc)
             return None
+
+
+def _raise(error: BudgetExceeded) -> NoReturn:
+    """Stop the call in the callback that exceeds a budget: by an error, since it is not ours.
+
+    Whatever swallows it (a fallback, a retry, a tool) meets it again at its next call.
+    """
+    raise error
 
 
 def _nothing(*_: object) -> None:

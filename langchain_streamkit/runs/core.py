@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from langchain_streamkit import errors
 from langchain_streamkit.failures import LOGGER, log_failure
+from langchain_streamkit.runs.held import Held
 from langchain_streamkit.runs.keeping import partial_of
 from langchain_streamkit.runs.leftovers import still_running
 from langchain_streamkit.runs.outlets import Outlets
@@ -22,7 +23,6 @@ from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.callbacks import StopRun
 from langchain_streamkit.sources.control_flow import outcome_of
-from langchain_streamkit.sources.guard import Guard, GuardedLanes
 from langchain_streamkit.sources.langgraph import handler_base, output_mode_of, watch_graph
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.results import now_ms
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.signals import Token
-    from langchain_streamkit.tokens.limits import Exceeded
 
     OnEnd = Callable[[RunSnapshot], Any]
 
@@ -51,7 +50,7 @@ STOP_GRACE_S = 1.0
 
 
 class RunCore:
-    """One run without the question of who runs it. Implements ``callbacks.Router``."""
+    """One run without the question of who runs it. Implements ``router.Router``."""
 
     def __init__(
         self, plan: Plan | SourcePlan, sinks: Sequence[Sink], on_end: OnEnd | None
@@ -87,17 +86,18 @@ class RunCore:
             on_transform_error=self._transform_failed,
         )
         self.tap = RunTap(plan.run_id, self.sequencer.push, self.sequencer.report, options.capture)
-        self._exceeded: Exceeded | None = None
-        self._meter = options.meter(plan.user, plan.thread_id)
-        if self._meter is not None:
-            guard = self.tap.guard = Guard(self._meter, self._halt, self._note)
-            self.sequencer.lanes = GuardedLanes(self.sequencer.push, lambda _: guard)
+        self._held: Held | None = None
+        if (meter := options.meter(plan.user, plan.thread_id)) is not None:
+            self._held = Held(meter, self.tap, self.normaliser, self._halt)
+            self.sequencer.lanes = self._held.lanes(self.sequencer.push)
         self.stop_reason: CancelReason | None = None
         self.result: Any = None
         self.error: BaseException | None = None
         """What ``result()`` raises; set when the run ended otherwise than well."""
         self.stop_work: Callable[[], None] | None = None
         """Cancels the running task; set by who runs it."""
+        self.stops_itself = False
+        """Whoever asked for the stop raises ``StopRun`` in the call at once."""
         self.lanes = self.sequencer.lanes
         self.refusal: AdaptError | None = None
         """What was to be read is no stream we know: raised to readers, after the events if any."""
@@ -123,7 +123,7 @@ class RunCore:
         adapted = self.plan.route == "source"
         return "adapt() a new stream" if adapted else f"call {function}() again"
 
-    # ---- the handler's side (see callbacks.Router) -------------------------------------------
+    # ---- the handler's side (see sources.router) -------------------------------------------
 
     def tap_of(self, run_id: UUID) -> RunTap | None:
         """Every run below ours is ours."""
@@ -186,16 +186,13 @@ class RunCore:
         self.stop_reason = reason
         self._stop()
 
-    def _halt(self, exceeded: Exceeded) -> NoReturn:
+    def _halt(self, _: errors.BudgetExceeded) -> NoReturn:
         """Stop the run because of a budget, in the callback that exceeds it."""
-        if self._exceeded is None:
-            self._exceeded = exceeded
-            self.normaliser.stopped_by = "budget"
-        self.stop("budget")
+        if not (self.ended or self.stopping):
+            self.stop_reason = "budget"
+            self.stops_itself = True
+            self._stop()
         raise StopRun
-
-    def _note(self, code: str, message: str) -> None:
-        self.tap.note(self.plan.run_id, code, message)
 
     def _fail(self, error: BaseException) -> None:
         """Stop the run because of something of ours; the run fails with ``error``."""
@@ -307,16 +304,14 @@ class RunCore:
             self._end_cancelled(self.stop_reason or "user", unstopped=True)
 
     def _end_cancelled(self, reason: CancelReason, *, unstopped: bool = False) -> None:
-
         def end(normaliser: Normaliser) -> None:
             pending = normaliser.open_names() if unstopped else still_running(self)
             if unstopped and not pending:
                 pending = [self.name]
-            if reason == "budget" and self._exceeded is not None and self._meter is not None:
-                self.error = self._exceeded.error(self.run_id, self._meter.spent)
-            else:
-                text = _cancel_text(self.run_id, reason, pending)
-                self.error = errors.RunCancelled(text, reason=reason)
+            text = _cancel_text(self.run_id, reason, pending)
+            self.error = errors.RunCancelled(text, reason=reason)
+            if reason == "budget" and self._held is not None:
+                self.error = self._held.error or self.error
             normaliser.cancel(now_ms(), reason, pending)
 
         self._ended(self.sequencer.conclude(end))

@@ -142,6 +142,8 @@ class DirectReader(ABC):
 
     def stop(self) -> None:
         """Interrupt the reader's await, or close the stream while the reader is elsewhere."""
+        if self._ending:
+            return
         if self._pump is not None:
             self._pump.cancel()
         elif self._reading is not None:

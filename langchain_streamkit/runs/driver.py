@@ -15,7 +15,9 @@ from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import STOP_GRACE_S
 from langchain_streamkit.runs.direct_streams import ModelReader, SourceReader
 from langchain_streamkit.runs.drive import drive
+from langchain_streamkit.runs.held import UNWIND_S
 from langchain_streamkit.runs.inside import (
+    awaited,
     begin_work,
     called_by,
     create_task_of,
@@ -134,7 +136,7 @@ class AsyncDriver:
             self._release()
 
     async def _shielded(self, answer: Awaitable[Any]) -> None:
-        task = create_task_of(self.core, _awaited(answer))
+        task = create_task_of(self.core, awaited(answer))
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -144,25 +146,31 @@ class AsyncDriver:
             self.core.on_end_failed(exc)
 
     def _stop_work(self) -> None:
-        """Cancel the call, from any thread; give up on it after the grace."""
+        """Cancel the call, from any thread; give up on it after the grace.
+
+        What is raised in the call's own task gets a moment to end it, as a cancel would break off
+        what cleans up. What is raised elsewhere ends a branch: the others are to be left at once.
+        """
         loop = self._loop
+        here = get_ident() == self._thread
         if loop is None or loop.is_closed():
             self.core.conclude(None, asyncio.CancelledError())
-        elif get_ident() == self._thread and asyncio.current_task(loop) is not self._task:
+        elif here and self.core.stops_itself and self._task in (None, asyncio.current_task(loop)):
+            loop.call_later(UNWIND_S, self._cancel_call)
+        elif here and asyncio.current_task(loop) is not self._task:
             self._cancel_call()
         else:  # also from a callback in the call's own task, which is about to raise
             loop.call_soon_threadsafe(self._cancel_call)
 
     def _cancel_call(self) -> None:
-        if self._loop is None:
-            return
         if self._direct is not None:
             self._direct.stop()
         elif self._task is not None and self._calling:
             self._task.cancel()
         else:
             return
-        self._loop.call_later(STOP_GRACE_S, self._give_up)
+        if self._loop is not None:
+            self._loop.call_later(STOP_GRACE_S, self._give_up)
 
     def _give_up(self) -> None:
         """The call did not notice: end the run without it, and say what is still running."""
@@ -340,7 +348,3 @@ class AsyncDriver:
         if self._direct is not None and self._direct.read_here:
             return True
         return is_work_of(self.core.run_id) or self._sequencer.owned
-
-
-async def _awaited(answer: Awaitable[Any]) -> None:
-    await answer

@@ -12,7 +12,7 @@ from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Coroutine
 
 _owner: ContextVar[object | None] = ContextVar("streamkit_owner", default=None)
 _work_of: ContextVar[frozenset[str]] = ContextVar("streamkit_work_of", default=frozenset())
@@ -24,6 +24,11 @@ def create_task_of(owner: object, work: Coroutine[Any, Any, None]) -> asyncio.Ta
     context = copy_context()
     context.run(_owner.set, owner)
     return asyncio.get_running_loop().create_task(work, context=context)
+
+
+async def awaited(answer: Awaitable[Any]) -> None:
+    """Await it: a task is made of coroutines alone."""
+    await answer
 
 
 def begin_work(run_id: str) -> None:

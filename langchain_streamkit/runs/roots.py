@@ -43,12 +43,14 @@ class Roots:
         ledgers: Sequence[Ledger] = (),
         on_end: OnEnd | None = None,
         inbox: Inbox | None = None,
+        user: str | None = None,
     ) -> None:
         self.outlets = outlets
         self._ledgers = ledgers
         self._options = options
         self._on_end = on_end
         self._inbox = inbox
+        self._user = user
         self.lanes = Lanes(self._push_token)
         if options.budget:
             self.lanes = GuardedLanes(self._push_token, self._guard_of)
@@ -106,6 +108,7 @@ class Roots:
         self._remember(run_id, run.root)
         if run_id == run.root and run.tap.root_end is not None:
             self._end(run, *run.tap.root_end)
+            run.root_ended()
 
     def end_all(self) -> None:
         """Nobody will hear how the open runs end: they end here."""
@@ -170,6 +173,7 @@ class Roots:
             lanes=self.lanes,
             ledgers=self._ledgers,
             thread_id=None if thread_id is None else str(thread_id),
+            user=self._user,
         )
         with self._lock:
             self._open[run_id] = run

@@ -45,6 +45,7 @@ class Watch:
             graph=plan.is_graph,
             ledgers=ledgers,
             thread_id=plan.thread_id,
+            user=plan.user,
         )
         self._tail: asyncio.Future[Any] | None = None
         self.lanes = self._run.sequencer.lanes
@@ -156,6 +157,8 @@ class Watch:
 
     def run_ended(self, run_id: UUID) -> None:
         """The call itself tells how the run ended, with the result it returns."""
+        if run_id == self._run.root:
+            self._run.root_ended()
 
     def report(self, where: str, error: Exception) -> None:
         """An error of ours in a callback."""

@@ -1,7 +1,8 @@
 """The LangChain callback handler: every callback handed to the tap of the run it belongs to.
 
 Guarantees: an error of ours never reaches the user's run (it is reported instead); the only
-exceptions that leave a callback are ``StopRun``, once a stop was asked for, and ``BudgetExceeded``.
+exceptions that leave a callback are ``StopRun``, once a stop was asked for, ``BudgetExceeded``, and
+those of a quota that cannot be kept.
 Models stream under ``invoke`` because the handler passes for a streaming handler
 (``_StreamingCallbackHandler`` is a runtime-checkable protocol: having the two ``tap_output``
 methods is enough).
@@ -15,7 +16,8 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, manager
 from langchain_core.callbacks.manager import ahandle_event
@@ -25,16 +27,17 @@ from langchain_streamkit.errors import BudgetExceeded
 from langchain_streamkit.sources.callers import Known, known_of_caller, next_streaming_handler
 from langchain_streamkit.sources.pieces import extract
 from langchain_streamkit.sources.silence import TEXT_MODEL
+from langchain_streamkit.tokens.quota import QuotaKeyError, QuotaStoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
     from types import FrameType
     from uuid import UUID
 
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import LLMResult
 
-    from langchain_streamkit.sources.lane import Lanes
+    from langchain_streamkit.sources.router import Router
     from langchain_streamkit.sources.tap import RunTap
 
 _T = TypeVar("_T")
@@ -61,39 +64,12 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     def guarded(self: TapHandler, *args: Any, **kwargs: Any) -> None:
         try:
             method(self, *args, **kwargs)
-        except BudgetExceeded:
+        except (BudgetExceeded, QuotaKeyError, QuotaStoreError):
             raise
         except Exception as exc:  # noqa: BLE001 -- the user's run must not see our error
             self.router.report(method.__name__, exc)
 
     return guarded
-
-
-class Router(Protocol):
-    """Says which tap a LangChain run belongs to; all methods are called from any thread."""
-
-    def tap_of(self, run_id: UUID) -> RunTap | None:
-        """The tap of a run that is watched, else None."""
-        ...
-
-    def tap_of_start(
-        self, run_id: UUID, parent_id: UUID | None, name: str, metadata: dict[str, Any] | None
-    ) -> RunTap | None:
-        """The tap for a run that starts now. Raises StopRun when its root was told to stop."""
-        ...
-
-    @property
-    def lanes(self) -> Lanes:
-        """Takes the chunks of every model. Raises StopRun when their root was told to stop."""
-        ...
-
-    def run_ended(self, run_id: UUID) -> None:
-        """Called after the tap has heard that a run ended."""
-        ...
-
-    def report(self, where: str, error: Exception) -> None:
-        """An error of ours: a diagnostic and a log line, never the user's problem."""
-        ...
 
 
 class _TextModelStart:
@@ -150,6 +126,17 @@ class TapHandler(BaseCallbackHandler):
         """Itself: a config that is copied is still watched by the same handler."""
         return self
 
+    @contextmanager
+    def _refusable(self, tap: RunTap, run_id: UUID) -> Generator[None, None, None]:
+        """Of a root that is refused its start, LangChain does not tell the end: it is told here."""
+        try:
+            yield
+        except (BudgetExceeded, QuotaStoreError) as exc:
+            if run_id == tap.root:
+                tap.failed(run_id, exc)
+                self.router.run_ended(run_id)
+            raise
+
     # ---- models ------------------------------------------------------------------------------
 
     @_guarded
@@ -170,7 +157,10 @@ class TapHandler(BaseCallbackHandler):
             known = known_of_caller(sys._getframe(1))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
             prompt = messages[0] if messages else None
             tools = (kwargs.get("invocation_params") or {}).get("tools")
-            tap.model_start(run_id, parent, name, tags, metadata, prompt, tools=tools, known=known)
+            with self._refusable(tap, run_id):
+                tap.model_start(
+                    run_id, parent, name, tags, metadata, prompt, tools=tools, known=known
+                )
 
     @_TextModelStart
     @_guarded
@@ -189,7 +179,8 @@ class TapHandler(BaseCallbackHandler):
         if tap := self.router.tap_of_start(run_id, parent_run_id, name, metadata):
             parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
             prompt = prompts[0] if prompts else None
-            tap.model_start(run_id, parent, name, tags, metadata, prompt, known=_TEXT_MODEL)
+            with self._refusable(tap, run_id):
+                tap.model_start(run_id, parent, name, tags, metadata, prompt, known=_TEXT_MODEL)
 
     def on_llm_new_token(
         self,
@@ -207,7 +198,7 @@ class TapHandler(BaseCallbackHandler):
                 self.lanes.token(run_id, None, text)
             else:
                 self.lanes.token(run_id, message.id, extract(message))
-        except BudgetExceeded:
+        except (BudgetExceeded, QuotaStoreError):
             raise
         except Exception as exc:  # noqa: BLE001 -- as in _guarded, without its cost per token
             self.router.report("on_llm_new_token", exc)
@@ -298,7 +289,8 @@ class TapHandler(BaseCallbackHandler):
             parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
             given = input_str if inputs is None else inputs
             tool_call_id = kwargs.get("tool_call_id")
-            tap.tool_start(run_id, parent, name, tags, metadata, given, tool_call_id)
+            with self._refusable(tap, run_id):
+                tap.tool_start(run_id, parent, name, tags, metadata, given, tool_call_id)
 
     @_guarded
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:

@@ -8,17 +8,19 @@ would follow.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_streamkit.sources.lane import Lanes
 from langchain_streamkit.sources.piece_types import ReasoningPiece, TextPiece, ToolPiece
+from langchain_streamkit.sources.pieces import whole_pieces
 from langchain_streamkit.sources.usage import read_counts
 from langchain_streamkit.tokens.limits import Exceeded, Unpriced
 from langchain_streamkit.tokens.message_meter import method_for
 from langchain_streamkit.tokens.prompt import prompt_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Iterable, Iterator
     from uuid import UUID
 
     from langchain_core.messages import BaseMessage
@@ -65,17 +67,17 @@ class Guard:
             if verdicts := self._meter.text(run_id, pieces):
                 self._tell(verdicts)
             return
-        for piece in pieces:
-            if isinstance(piece, TextPiece | ReasoningPiece):
-                self._tell(self._meter.text(run_id, piece.text, (type(piece), piece.key)))
-            elif isinstance(piece, ToolPiece) and isinstance(piece.args, str):
-                block = (ToolPiece, piece.key if piece.key is not None else piece.id)
-                self._tell(self._meter.text(run_id, piece.args, block))
+        for text, block in _texts(pieces):
+            self._tell(self._meter.text(run_id, text, block))
 
     def model_ended(self, run_id: UUID, message: BaseMessage | None, *, cached: bool) -> None:
-        """A model has answered."""
+        """A model has answered; what came whole, in no pieces, is counted now."""
+        verdicts: tuple[Verdict, ...] = ()
+        if message is not None and not (cached or self._meter.heard(run_id)):
+            for text, block in _texts(whole_pieces(message)):
+                verdicts += self._meter.text(run_id, text, block)
         told = read_counts(getattr(message, "usage_metadata", None))
-        self._warn(self._meter.call_ends(run_id, told, "cached" if cached else "ok"))
+        self._warn(verdicts + self._meter.call_ends(run_id, told, "cached" if cached else "ok"))
 
     def failed(self, run_id: UUID, *, aborted: bool) -> None:
         """A run has failed or was left; a model's has spent what it had until then."""
@@ -97,6 +99,17 @@ class Guard:
             else:
                 code = "price_unknown" if isinstance(verdict, Unpriced) else "budget_warning"
                 self._note(code, verdict.message)
+
+
+def _texts(pieces: Iterable[object]) -> Iterator[tuple[str, Hashable]]:
+    """What is counted of pieces, and the block that each is a part of."""
+    for piece in pieces:
+        if isinstance(piece, TextPiece | ReasoningPiece):
+            yield piece.text, (type(piece), piece.key)
+        elif isinstance(piece, ToolPiece) and piece.args:
+            args = piece.args
+            text = args if isinstance(args, str) else json.dumps(args, ensure_ascii=False)
+            yield text, (ToolPiece, piece.key if piece.key is not None else piece.id)
 
 
 class GuardedLanes(Lanes):

@@ -48,10 +48,11 @@ class Exceeded(msgspec.Struct, frozen=True, kw_only=True):
     def error(self, run_id: str, spent: Spent) -> BudgetExceeded:
         """Return what ``result()`` of the run raises that was stopped, having ``spent`` in all."""
         return BudgetExceeded(
-            f"run {run_id} was stopped: {self.message} (in all {spent})",
+            f"run {run_id} was stopped: {self.message}",
             limit=self.limit,
             allowed=self.allowed,
             spent=spent,
+            resets_at=self.resets_at,
         )
 
 

@@ -11,7 +11,7 @@ from langchain_streamkit.tokens.budget import Budget
 from langchain_streamkit.tokens.limits import Exceeded, Gauge, Near, Unpriced, Verdict
 from langchain_streamkit.tokens.metered import CallStatus, MeteredCall
 from langchain_streamkit.tokens.prices import Prices
-from langchain_streamkit.tokens.quota import Quota
+from langchain_streamkit.tokens.quota import Quota, QuotaStoreError
 from langchain_streamkit.tokens.spending import NOTHING, Spent
 
 if TYPE_CHECKING:
@@ -132,6 +132,11 @@ class Meter:
                 return self._stopped
             return self._book(call.feed(text, block), call.windows)
 
+    def heard(self, call_id: Hashable) -> bool:
+        """Whether the call has said anything so far."""
+        call = self._calls.get(call_id)
+        return call is not None and call.heard
+
     def call_ends(
         self, call_id: Hashable, counts: Counted | None = None, status: CallStatus = "ok"
     ) -> tuple[Verdict, ...]:
@@ -217,7 +222,12 @@ class _Share:
     def add(self, window_start: int, change: Spent, asked: Spent) -> list[Exceeded | Near]:
         """Add to what is spent by all who share it; return what is to be told of that."""
         window_s = self._quota.window_s
-        total = self._quota.store.add(self._key, window_start, window_s, change)
+        try:
+            total = self._quota.store.add(self._key, window_start, window_s, change)
+        except Exception as exc:
+            raise QuotaStoreError(
+                f"the quota's store failed for key {self._key!r}: {type(exc).__name__}: {exc}"
+            ) from exc
         gauges = self._gauges.get(window_start)
         if gauges is None:  # each window is told of anew
             gauges = self._gauges[window_start] = [Gauge(budget) for budget in self._budgets]

@@ -79,6 +79,11 @@ class MeteredCall:
         """What it has spent so far: the opening and all that ``feed`` has returned."""
         return self.opening + self._answer(self._output)
 
+    @property
+    def heard(self) -> bool:
+        """Whether anything was fed."""
+        return bool(self._counters)
+
     def feed(self, text: str, block: Hashable) -> Spent:
         """Count a piece of one block of the answer; return what it adds (counts can fall)."""
         counter = self._counters.get(block)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Never, Protocol, TypeAlias, cast
 
-from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.errors import StreamError, StreamUsageError
 from langchain_streamkit.tokens.budget import Budget
 from langchain_streamkit.tokens.quota_store import MemoryQuotaStore
 
@@ -32,6 +32,17 @@ _KEYS: Final = (
 )
 
 
+class QuotaKeyError(StreamUsageError):
+    """A quota's key does not say whose spending a run adds to, so the run is not made."""
+
+
+class QuotaStoreError(StreamError):
+    """A quota's store raised, so that nobody knows what may be spent; the cause is what it raised.
+
+    The call that would have spent it is not made, or is broken off.
+    """
+
+
 class QuotaStore(Protocol):
     """Where the spending of keys is added up; for several processes, outside of them.
 
@@ -45,7 +56,7 @@ class QuotaStore(Protocol):
     * keeps a window for an hour after its end at least (calls that began in it are still going
       on), and then forgets it.
 
-    An exception that it raises ends the run that called it.
+    An exception that it raises breaks off the call that asked, as a ``QuotaStoreError``.
     """
 
     def now(self) -> float:
@@ -120,18 +131,18 @@ class Quota:
     def key(self, user: str | None, thread_id: str | None) -> str:
         """Return whose spending a run adds to.
 
-        Raises StreamUsageError if the function given as ``key`` raises or returns no string.
+        Raises QuotaKeyError if the function given as ``key`` raises or returns no string.
         """
         whose = f"user={user!r}, thread_id={thread_id!r}"
         try:
             key: Any = self._key(user, thread_id)
         except Exception as exc:
-            raise StreamUsageError(
+            raise QuotaKeyError(
                 f"the quota's key= raised {type(exc).__name__}: {exc} for {whose}; it has to"
                 " return a string for every run"
             ) from exc
         if not isinstance(key, str) or not key:
-            raise StreamUsageError(
+            raise QuotaKeyError(
                 f"the quota's key= returned {key!r} for {whose}; it has to return a string for"
                 ' every run: pass user= or thread_id= to the run, or write `user or "anonymous"`'
             )

@@ -110,5 +110,6 @@ def test_what_is_no_limit_of_a_run_is_refused(given: Any, message: str) -> None:
 def test_budget_exceeded_is_a_cancelled_run_whose_reason_is_the_budget() -> None:
     error = BudgetExceeded("why", limit="tokens", allowed=1, spent=Spent(input_tokens=2))
     assert isinstance(error, RunCancelled)
-    assert (str(error), error.reason, error.limit, error.allowed) == ("why", "budget", "tokens", 1)
+    assert str(error) == "why (in all 0 model calls, 2 input and 0 output tokens, $0)"
+    assert (error.reason, error.limit, error.allowed) == ("budget", "tokens", 1)
     assert error.spent.tokens == 2
