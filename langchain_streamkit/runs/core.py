@@ -7,13 +7,13 @@ root ended is ``run.cancelled``, whatever its code made of the stop; ``on_end`` 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_streamkit import errors
 from langchain_streamkit.failures import LOGGER, log_failure
 from langchain_streamkit.runs.held import Held
 from langchain_streamkit.runs.keeping import partial_of
-from langchain_streamkit.runs.leftovers import still_running
+from langchain_streamkit.runs.leftovers import cancel_text, still_running
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.runs.sequencer import Sequencer
@@ -25,7 +25,7 @@ from langchain_streamkit.sources.callbacks import StopRun
 from langchain_streamkit.sources.control_flow import outcome_of
 from langchain_streamkit.sources.langgraph import handler_base, output_mode_of, watch_graph
 from langchain_streamkit.sources.normaliser import Normaliser
-from langchain_streamkit.sources.results import now_ms
+from langchain_streamkit.sources.results import is_interrupted, now_ms
 from langchain_streamkit.sources.tap import RunTap
 from langchain_streamkit.values import to_plain
 
@@ -272,7 +272,7 @@ class RunCore:
     def _end_well(self, result: Any) -> None:
         def end(normaliser: Normaliser) -> None:
             self.result = result
-            if _is_interrupted(result):
+            if is_interrupted(result):
                 normaliser.interrupted()
             normaliser.finish(now_ms(), result)
 
@@ -308,7 +308,7 @@ class RunCore:
             pending = normaliser.open_names() if unstopped else still_running(self)
             if unstopped and not pending:
                 pending = [self.name]
-            text = _cancel_text(self.run_id, reason, pending)
+            text = cancel_text(self.run_id, reason, pending)
             self.error = errors.RunCancelled(text, reason=reason)
             if reason == "budget" and self._held is not None:
                 self.error = self._held.error or self.error
@@ -346,14 +346,3 @@ class RunCore:
 def _refuse(_: Token) -> None:
     """What takes tokens once a stop was asked."""
     raise StopRun
-
-
-def _is_interrupted(result: Any) -> bool:
-    if isinstance(result, dict):
-        return bool(cast("dict[str, Any]", result).get("__interrupt__"))
-    return type(result).__name__ == "GraphOutput" and bool(getattr(result, "interrupts", ()))
-
-
-def _cancel_text(run_id: str, reason: str, pending: Sequence[str]) -> str:
-    text = f"run {run_id} was cancelled ({reason})"
-    return f"{text}; still running: {', '.join(pending)}" if pending else text

@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables.config import var_child_runnable_config
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
 _WORK_ITEM = "_WorkItem"
 """What ``concurrent.futures.thread`` keeps a submitted call in while it runs."""
+
+
+def cancel_text(run_id: str, reason: str, pending: Sequence[str]) -> str:
+    """What the error of a cancelled run says; ``pending`` are the names of what still runs."""
+    text = f"run {run_id} was cancelled ({reason})"
+    return f"{text}; still running: {', '.join(pending)}" if pending else text
 
 
 def still_running(router: object) -> list[str]:

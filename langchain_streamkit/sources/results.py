@@ -52,6 +52,13 @@ def message_of_command(output: object) -> ToolMessage | None:
     return found[0] if len(found) == 1 else None
 
 
+def is_interrupted(result: object) -> bool:
+    """Whether what a graph returned says that it paused for a human."""
+    if isinstance(result, dict):
+        return bool(cast("dict[str, Any]", result).get("__interrupt__"))
+    return type(result).__name__ == "GraphOutput" and bool(getattr(result, "interrupts", ()))
+
+
 def configurable_of(config: Any) -> Mapping[str, Any]:
     """The ``configurable`` part of a config that may be missing."""
     found: Mapping[str, Any] = config["configurable"] if config else {}
