@@ -44,7 +44,8 @@ class Held:
         self._stop = stop
         self._lock = threading.Lock()
         self._error: BudgetExceeded | None = None
-        self._guard = tap.guard = Guard(meter, self._halt, functools.partial(tap.note, tap.root))
+        self._note = functools.partial(tap.note, tap.root)
+        self._guard = tap.guard = Guard(meter, self._halt, self._note)
 
     def lanes(self, long: Callable[[Token], None]) -> GuardedLanes:
         """Lanes for this run alone, in which every chunk is counted."""
@@ -59,8 +60,11 @@ class Held:
 
     def _halt(self, exceeded: Exceeded) -> NoReturn:
         with self._lock:
+            first = self._error is None
             if self._error is None:
                 self._error = exceeded.error(self._normaliser.run_id, self._meter.spent)
                 self._normaliser.stopped_by = "budget"
                 self._normaliser.stopped_with = self._error
+        if first:
+            self._note("budget_exceeded", exceeded.message)
         self._stop(self._error)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from langchain_streamkit import TokenCounter
 from langchain_streamkit.serve.demo_script import answer
 from langchain_streamkit.testing import ProviderError
 
@@ -99,3 +100,14 @@ def test_answer_takes_its_time() -> None:
     delays = [piece for piece in ask("hello").chunks if isinstance(piece, float)]
     assert delays
     assert 1 < sum(delays) < 10
+
+
+@pytest.mark.parametrize(
+    "question", ["Count to 30", "What is the weather in Tromsø, and what is 12 * 34?"]
+)
+def test_usage_it_reports_is_that_of_what_it_says(question: str) -> None:
+    turn = ask(question)
+    written = [text_of(turn), *(arguments for _, arguments in calls_of(turn))]
+    assert turn.usage is not None
+    assert turn.usage["output_tokens"] == sum(TokenCounter("o200k_base").feed(t) for t in written)
+    assert turn.usage["input_tokens"] > 0
