@@ -53,9 +53,10 @@ def _no_foreign_settings() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def _scripted_models_have_no_price() -> None:
     """A model without a price is told of once in a process: whichever test came first would be."""
-    prices, counts = known_prices(), {"input_tokens": 1, "output_tokens": 1}
-    for model, provider in _UNPRICED if prices is not None else ():
-        prices.price_of(counts, model, provider)
+    prices = known_prices()
+    if prices is not None:
+        for model, provider in _UNPRICED:
+            prices.price_of({"input_tokens": 1, "output_tokens": 1}, model, provider)
 
 
 _UNPRICED = [
