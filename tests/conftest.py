@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from typing import TypeVar
 
 import hypothesis
 import pytest
-
-from langchain_streamkit.tokens.prices import known_prices
+from langchain_openai.chat_models import _client_utils
 
 T = TypeVar("T")
 
@@ -51,14 +51,11 @@ def _no_foreign_settings() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _scripted_models_have_no_price() -> None:
-    """A model without a price is told of once in a process: whichever test came first would be."""
-    prices, counts = known_prices(), {"input_tokens": 1, "output_tokens": 1}
-    for model, provider in _UNPRICED if prices is not None else ():
-        prices.price_of(counts, model, provider)
-
-
-_UNPRICED = [
-    *(("scripted", "scripted"), ("scripted", "openai"), ("scripted-text", "scriptedllm")),
-    ("gpt-x", "openai"),
-]
+def _clients_are_kept() -> None:
+    """LangChain keeps the HTTP clients of the 128 last servers, and each of our tests has a server
+    of its own: a client that is dropped after its loop leaves its sockets to the garbage collector,
+    which warns of them in the middle of another test.
+    """
+    for name in ("_cached_sync_httpx_client", "_cached_async_httpx_client"):
+        cached = getattr(_client_utils, name)
+        setattr(_client_utils, name, functools.cache(cached.__wrapped__))

@@ -42,8 +42,11 @@ def _loads(plan: Plan | SourcePlan) -> list[Callable[[], object]]:
     """What is not loaded yet."""
     loads: list[Callable[[], object]] = []
     if plan.options.tokens == "exact" or plan.options.budget:
-        names = [name for name in _encodings(plan) if loaded_encoding(name) is None]
-        loads += [functools.partial(load_encoding, name) for name in names]
+        loads += [
+            functools.partial(load_encoding, name)
+            for name in _encodings(plan)
+            if loaded_encoding(name) is None
+        ]
     if known_prices() is not None and "genai_prices" not in sys.modules:
         loads.append(load_prices)
     return loads

@@ -156,7 +156,8 @@ class TapHandler(BaseCallbackHandler):
             parent, tags = tap.enter(run_id, parent_run_id, context_parent(), tags)
             known = known_of_caller(sys._getframe(1))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
             prompt = messages[0] if messages else None
-            tools = (kwargs.get("invocation_params") or {}).get("tools")
+            params: dict[str, Any] = kwargs.get("invocation_params") or {}
+            tools = params.get("tools")
             with self._refusable(tap, run_id):
                 tap.model_start(
                     run_id, parent, name, tags, metadata, prompt, tools=tools, known=known

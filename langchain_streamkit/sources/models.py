@@ -19,7 +19,7 @@ from langchain_streamkit.events import (
 from langchain_streamkit.sources.assembler import Ending, MessageAssembler
 from langchain_streamkit.sources.lane import TextLane
 from langchain_streamkit.sources.model_calls import Call, Message
-from langchain_streamkit.sources.piece_types import TextPiece
+from langchain_streamkit.sources.piece_types import MetaPiece, TextPiece, UsagePiece
 from langchain_streamkit.sources.shown import minter
 from langchain_streamkit.sources.silence import no_tokens
 from langchain_streamkit.sources.unreported import unreported
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.tree import RunNode
     from langchain_streamkit.sources.usage import TokenCounts
 
+_SILENT = (MetaPiece, UsagePiece)
+"""Pieces of a chunk with which the model has not said anything yet."""
 _STRIDE = 16
 """Tokens of a message from one ``usage.updated`` to the next."""
 
@@ -79,7 +81,7 @@ class ModelRuns:
             if self._live:
                 self._tell_usage(node, call, message)
             return
-        if call.first_token is None and pieces:
+        if call.first_token is None and not all(isinstance(piece, _SILENT) for piece in pieces):
             size = sum(len(piece.text) for piece in pieces if isinstance(piece, TextPiece))
             self._first_token(call, signal.ts, size)
         assembler.feed(pieces)  # type: ignore[arg-type]

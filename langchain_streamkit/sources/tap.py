@@ -6,7 +6,7 @@ the user's objects are only read, never written.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import BaseMessage, ToolMessage
 
@@ -226,6 +226,8 @@ class RunTap:
             ids = tuple(m.id for m in prompt_messages(prompt) if m.id)
             if ids:
                 self.push(KnownMessages(now_ms(), run_id, ids))
+        # A list of messages is the user's own, and may grow.
+        said: Any = tuple(cast("Any", prompt)) if isinstance(prompt, list) else prompt
         start = ModelStart(
             now_ms(),
             run_id,
@@ -235,7 +237,7 @@ class RunTap:
             meta,
             meta.get("ls_model_name"),
             meta.get("ls_provider"),
-            tuple(prompt) if isinstance(prompt, list) else prompt,
+            said,
             tools,
             known,
         )

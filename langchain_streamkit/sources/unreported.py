@@ -27,11 +27,13 @@ def asks_for_usage(model: BaseChatModel, given: Mapping[str, Any]) -> bool | Non
     if not hasattr(model, "stream_usage"):  # langchain-openai's models, and those made after it
         return None
     own: Mapping[str, Any] = getattr(model, "model_kwargs", None) or {}
-    said = (
+    of_call: Mapping[str, Any] = given.get("stream_options") or {}
+    of_model: Mapping[str, Any] = own.get("stream_options") or {}
+    said: tuple[Any, ...] = (
         given.get("stream_usage"),
-        (given.get("stream_options") or {}).get("include_usage"),
-        (own.get("stream_options") or {}).get("include_usage"),
-        model.stream_usage,
+        of_call.get("include_usage"),
+        of_model.get("include_usage"),
+        getattr(model, "stream_usage", None),
     )
     return next((answer for answer in said if isinstance(answer, bool)), False)
 

@@ -76,7 +76,7 @@ class Prices:
         *,
         on_unknown: Callable[[str], object] | None = None,
     ) -> None:
-        if not isinstance(overrides, Mapping | None):
+        if not isinstance(cast("object", overrides), Mapping | None):
             raise StreamUsageError(
                 f"prices is {short_repr(overrides)}: write {{model: {{'input': ..., 'output': ...}}"
                 "}, in US dollars per million tokens"

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.events import Event
     from langchain_streamkit.testing import ScriptedProvider
 
-FREE: Any = {"scripted": {"input": 0, "output": 0}}
-"""Prices for runs whose costs do not matter."""
 DEAR: Any = {"scripted": {"input": 1_000_000, "output": 2_000_000}}
 """A dollar for a token of the prompt, two for one of the answer."""
 
@@ -31,8 +29,8 @@ def known(*turns: Any, **options: Any) -> ScriptedModel:
 @contextlib.contextmanager
 def asking(provider: ScriptedProvider, **options: Any) -> Iterator[ChatOpenAI]:
     """LangChain's own client of a scripted provider."""
-    fields: dict[str, Any] = {"model": "scripted", "max_retries": 0, **options}
-    yield ChatOpenAI(base_url=provider.base_url, api_key="none", **fields)
+    fields: dict[str, Any] = {"model": "scripted", "max_retries": 0, "api_key": "none", **options}
+    yield ChatOpenAI(base_url=provider.base_url, **fields)
 
 
 def tokens_of(text: str, encoding: Any = "o200k_harmony") -> int:

@@ -59,7 +59,8 @@ async def by_fallback(model: Any, config: Any) -> None:
 
 async def by_an_agent(model: Any, config: Any) -> None:
     asked = Turn(tool_calls=[ToolCall("add", {"a": 1, "b": 2}, "c1")], usage=USAGE)
-    await create_agent(says(asked, FULL), [add]).ainvoke(HI, config)
+    agent: Any = create_agent(says(asked, FULL), [add])
+    await agent.ainvoke(HI, config)
 
 
 CALLS: dict[str, Callable[[Any, Any], Coroutine[Any, Any, None]]] = {

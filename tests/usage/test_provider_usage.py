@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_streamkit import adapt, astream
 from langchain_streamkit import events as ev
 from langchain_streamkit.testing import Turn, scripted_provider
-from tests.guarantees.pains import all_of, of
+from tests.guarantees.pains import all_of, asked_in_a_node, of
 from tests.routes.openai_parts import COUNTED, async_sdk
 from tests.scenarios.told import HI, graph, node_of, says
 from tests.usage.counting import asking, tokens_of
@@ -168,3 +169,17 @@ async def test_live_usage_is_told_every_sixteen_tokens_at_the_most() -> None:
 
 async def test_nothing_live_is_told_unasked() -> None:
     assert of(ev.UsageUpdated, await all_of(astream(says("word " * 100), "hi"))) == []
+
+
+async def test_usage_before_the_answer_is_no_first_token() -> None:
+    counts: Any = {"input_tokens": 10, "output_tokens": 0, "total_tokens": 10}
+    gate = asyncio.Event()
+    first = AIMessageChunk(content="", usage_metadata=counts)
+    run = astream(asked_in_a_node(says([first, gate, "Hello"])), HI)
+    async with run:
+        await run.started()
+        asyncio.get_running_loop().call_later(0.05, gate.set)
+        await run.result()
+    (record,) = run.ledger
+    assert record.first_token_ms is not None
+    assert record.first_token_ms >= 40

@@ -48,7 +48,7 @@ async def by_a_handler(model: Any) -> list[Event]:
 async def by_sinks(model: Any) -> list[Event]:
     sink = RecordingSink()
     await with_sinks(model, sink).ainvoke("hi")
-    return sink.events
+    return list(sink.events)
 
 
 async def by_sse_bytes(model: Any) -> list[Event]:

@@ -6,7 +6,7 @@ JSON of it, is understood.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, BaseMessage
 
@@ -54,8 +54,9 @@ def prompt_of(given: object) -> list[BaseMessage] | str | None:
     if texts and isinstance(texts[0], str):
         return texts[0]
     prompt = as_list(fields.get("messages", given))
-    if prompt and isinstance(prompt[0], list):
-        prompt = as_list(prompt[0])
+    first: Any = prompt[0] if prompt else None
+    if isinstance(first, list):
+        prompt = as_list(cast("Any", first))
     return [one for one in prompt if isinstance(one, BaseMessage)] or None
 
 
