@@ -18,8 +18,8 @@ from tests.test_project import ROOT
 DOCUMENT = ROOT / "docs" / "guarantees.md"
 PROBES = {f"P{number}" for number in range(1, 23)}
 GUARANTEES = {f"R{number}" for number in range(1, 26)}
-NOT_YET = {"R13", "R17", "R20", "R21", "R22"}
-"""Reconnecting, clocks, budgets, prices, counting without a network: of later versions."""
+NOT_YET = {"R13", "R17"}
+"""Reconnecting and clocks: of later versions."""
 
 _TEST = re.compile(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)")
 _ABOUT = re.compile(r"<!-- ([PR\d ]+) -->")
