@@ -12,7 +12,13 @@ from langchain_streamkit.errors import AdaptError, StreamUsageError
 from langchain_streamkit.runs.adapted import SourcePlan
 from langchain_streamkit.runs.async_run import AsyncRun
 from langchain_streamkit.runs.opening import check_unread
-from langchain_streamkit.runs.options import Options, checked_on_end, name_of, refuse_unknown
+from langchain_streamkit.runs.options import (
+    Options,
+    checked_on_end,
+    checked_user,
+    name_of,
+    refuse_unknown,
+)
 from langchain_streamkit.runs.sync_run import Run
 from langchain_streamkit.runs.views.view import AsyncView, View
 from langchain_streamkit.sinks.base import as_sinks
@@ -166,7 +172,7 @@ def adapt(
     check_unread(source)
     if _is_events_v1(source):
         raise AdaptError(V1_TEXT)
-    plan = SourcePlan(source, uuid7(), user, options.checked(), mode)
+    plan = SourcePlan(source, uuid7(), checked_user(user), options.checked(), mode)
     if is_async:
         return AsyncRun(plan, as_sinks(sinks), checked_on_end(on_end))
     return Run(plan, as_sinks(sinks), checked_on_end(on_end))

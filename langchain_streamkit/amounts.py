@@ -25,7 +25,7 @@ def usage_facts(usage: Usage) -> list[str]:
 def tokens_fact(usage: Usage) -> str:
     """Return ``12 in + 34 out tokens``, or ``""``."""
     counts = {"in": usage.input_tokens, "out": usage.output_tokens}
-    said = [f"{_about(usage)}{count:,} {way}" for way, count in counts.items() if count]
+    said = [f"{_about(usage, way)}{count:,} {way}" for way, count in counts.items() if count]
     return f"{' + '.join(said)} tokens" if said else ""
 
 
@@ -37,8 +37,10 @@ def cost_fact(usage: Usage) -> str:
     return f"{_about(usage)}{dollars(cost, places_for([cost]))}"
 
 
-def _about(usage: Usage) -> str:
-    return "~" if usage.source == "estimated" else ""
+def _about(usage: Usage, way: str = "") -> str:
+    # of a counted call only the answer is exact, neither the prompt nor what both cost
+    exact = usage.source != "estimated" and (usage.source != "counted" or way == "out")
+    return "" if exact else "~"
 
 
 def dollars(cost: Decimal, places: int) -> str:

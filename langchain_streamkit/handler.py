@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.inbox import Inbox
-from langchain_streamkit.runs.options import WATCHING, Options, checked_on_end, refuse_unknown
+from langchain_streamkit.runs.options import (
+    WATCHING,
+    Options,
+    checked_on_end,
+    checked_user,
+    refuse_unknown,
+)
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.roots import Roots
 from langchain_streamkit.sinks.base import apart, as_sinks
@@ -93,7 +99,7 @@ class StreamCallbackHandler(TapHandler):
         given: list[Sink] = as_sinks(sinks) if sinks else [self._inbox]
         ledgers, given = apart(given)
         outlets = Outlets(given, self._sink_failed, self)
-        self._router = Roots(outlets, options, ledgers, on_end, self._inbox, user)
+        self._router = Roots(outlets, options, ledgers, on_end, self._inbox, checked_user(user))
         super().__init__(self._router)
 
     def __iter__(self) -> Iterator[Event]:

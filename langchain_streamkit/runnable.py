@@ -11,7 +11,13 @@ from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import get_config_list
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.runs.options import WATCHING, Options, checked_on_end, refuse_unknown
+from langchain_streamkit.runs.options import (
+    WATCHING,
+    Options,
+    checked_on_end,
+    checked_user,
+    refuse_unknown,
+)
 from langchain_streamkit.runs.plan import as_runnable, plan_run
 from langchain_streamkit.runs.watch import Watch
 from langchain_streamkit.sinks.base import as_sinks
@@ -77,7 +83,7 @@ def with_sinks(
     if not sinks and on_end is None:
         raise StreamUsageError("with_sinks() without a sink watches nothing; pass one, or on_end=")
     target, on_end = as_runnable(runnable), checked_on_end(on_end)
-    return WatchedRunnable(target, as_sinks(sinks), options.checked(), on_end, user)
+    return WatchedRunnable(target, as_sinks(sinks), options.checked(), on_end, checked_user(user))
 
 
 class WatchedRunnable(Runnable[Any, Any]):

@@ -100,7 +100,7 @@ def test_tokens_are_counted_tabled_plotted_and_stopped(executed: Any) -> None:
     shown = outputs(executed, "display_data")
     results = [output.data["text/plain"] for output in outputs(executed, "execute_result")]
     printed = "".join(output.text for output in outputs(executed, "stream"))
-    assert "~39 tokens, cost so far $0.0000668" in shown[0].data["text/plain"]
+    assert "~39 tokens, cost so far ~$0.0000668" in shown[0].data["text/plain"]
     assert any(text.startswith("node ") and "\nwrite " in text for text in results)
     assert any(text.startswith("tag ") and "\nchatty " in text for text in results)
     assert [output for output in shown if "image/png" in output.data]

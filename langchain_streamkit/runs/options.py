@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.filters import as_filter
 from langchain_streamkit.sources.accounts import Accounting
+from langchain_streamkit.text import short_repr
 from langchain_streamkit.tokens.message_meter import COUNTINGS
 from langchain_streamkit.tokens.meter import Meter, as_limits
 from langchain_streamkit.tokens.prices import Prices, known_prices
@@ -135,6 +136,15 @@ def checked_on_end(on_end: Any) -> Any:
             f"on_end is a {name_of(on_end)}; pass a function of one RunSnapshot, plain or async"
         )
     return on_end
+
+
+def checked_user(user: object) -> str | None:
+    """``user`` if it can name whose run it is; else StreamUsageError."""
+    if user is None or isinstance(user, str):
+        return user
+    raise StreamUsageError(
+        f"user={short_repr(user)} is no string; write one that names the user, such as user='42'"
+    )
 
 
 def name_of(value: object) -> str:

@@ -20,7 +20,7 @@ from langchain_core.utils.uuid import uuid7
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.keeping import check_kept
-from langchain_streamkit.runs.options import CONFIG_KEYS, OWN_OPTIONS, name_of
+from langchain_streamkit.runs.options import CONFIG_KEYS, OWN_OPTIONS, checked_user, name_of
 from langchain_streamkit.sources.langgraph import langgraph_loaded
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def plan_run(
         route=_route(bare, options, is_graph=is_graph),
         is_graph=is_graph,
         thread_id=None if thread is None else str(thread),
-        user=user,
+        user=checked_user(user),
         options=options,
     )
 

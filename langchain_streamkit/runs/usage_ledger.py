@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Never, Self
 
 from langchain_streamkit.failures import LOGGER
-from langchain_streamkit.runs.options import Options
+from langchain_streamkit.runs.options import Options, refuse_unknown
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.roots import Roots
 from langchain_streamkit.sources.callbacks import TapHandler
@@ -29,7 +29,8 @@ class UsageLedger(Ledger, TapHandler):
     LangChain as a callback: ``model.invoke(x, config={"callbacks": [ledger]})``. As a callback it
     does not make models stream, and tells of answers that came whole what the provider told;
     ``tokens`` and ``prices``, as for ``astream``, are for this use (a run has its own). See
-    ``Ledger`` for what it guarantees and for all it can tell.
+    ``Ledger`` for what it guarantees and for all it can tell. Raises StreamUsageError for other
+    options, with the nearest one.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class UsageLedger(Ledger, TapHandler):
         *,
         tokens: Counting = "exact",
         prices: PriceTable | None = None,
+        **unknown: Never,
     ) -> None:
+        refuse_unknown("UsageLedger", unknown, ("records", "tokens", "prices"))
         Ledger.__init__(self, records)
         self._options = Options(streaming=False, tokens=tokens, prices=prices).checked()
 

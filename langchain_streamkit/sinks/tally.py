@@ -7,9 +7,13 @@ messages the sums are those of their usage.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from langchain_streamkit import events as ev
 from langchain_streamkit.amounts import usage_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class Tally:
@@ -54,7 +58,7 @@ class Tally:
             self._run_id,
             sum(used.input_tokens for used in parts),
             sum(used.output_tokens for used in parts),
-            "estimated" if any(used.source == "estimated" for used in parts) else "counted",
+            _least_certain(parts),
             cost=str(sum(costs)) if costs else None,
         )
         return " · ".join(usage_facts(total))
@@ -71,6 +75,13 @@ def _used(
         source=source,
         cost=cost,
     )
+
+
+def _least_certain(parts: Collection[ev.Usage]) -> ev.UsageSource:
+    if any(used.source == "estimated" for used in parts):
+        return "estimated"
+    prompts = any(used.source == "counted" and used.input_tokens for used in parts)
+    return "counted" if prompts else "provider"
 
 
 def _with_output(used: ev.Usage, tokens: int) -> ev.Usage:

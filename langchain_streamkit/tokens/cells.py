@@ -21,7 +21,8 @@ Item: TypeAlias = UsageRecord | UsageTotal
 
 UNKNOWN: Final = "-"
 AMOUNTS: Final = frozenset({"input_tokens", "output_tokens", "total_tokens", "cost"})
-"""What is estimated where a record says that its tokens are."""
+"""What is estimated where a record says that its tokens are; all but the output, if they are
+counted."""
 _LONGEST: Final = 48
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -33,7 +34,7 @@ def cell(name: str, item: Item, places: int) -> str:
         if value is None or (name != "cost" and _unreported(item)):
             return UNKNOWN
         shown = dollars(value, places) if isinstance(value, Decimal) else f"{value:,}"
-        return f"~{shown}" if _estimated(item) else shown
+        return f"~{shown}" if _estimated(name, item) else shown
     if name == "started_ms":
         return _time(cast("int", value))
     return _value_text(value, ", " if name == "tags" else "/")
@@ -106,8 +107,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _estimated(item: Item) -> bool:
-    return item.estimated > 0 if isinstance(item, UsageTotal) else item.source == "estimated"
+def _estimated(name: str, item: Item) -> bool:
+    sources = ("estimated",) if name == "output_tokens" else ("estimated", "counted")
+    if isinstance(item, UsageTotal):
+        return any(getattr(item, source) for source in sources)
+    return item.source in sources
 
 
 def _unreported(item: Item) -> bool:

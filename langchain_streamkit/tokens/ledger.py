@@ -171,7 +171,7 @@ class Ledger:
         """
         try:
             saved = msgspec.json.decode(text, type=_Saved)
-        except (msgspec.DecodeError, UnicodeError) as exc:
+        except (msgspec.DecodeError, UnicodeError, TypeError) as exc:
             raise StreamUsageError(
                 f"{short_repr(text)} is not the JSON of a ledger ({exc}); pass what to_json() gave"
             ) from exc

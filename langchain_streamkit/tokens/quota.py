@@ -24,6 +24,8 @@ KeyFunction: TypeAlias = Callable[[str | None, str | None], str]
 """Given the ``user`` and the ``thread_id`` of a run, says whose spending it adds to."""
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_LONGEST: Final = 5200 * _UNITS["w"]
+"""A hundred years: the end of a window is a date, and dates end."""
 _WINDOW = re.compile(r"([0-9]+)([smhdw])")
 _KEYS: Final = (
     "key=lambda user, thread_id: user (what each user spends),"
@@ -87,9 +89,9 @@ class Quota:
         key: a plain function of ``user`` and ``thread_id`` (each None if the run has none) that
             returns whose spending the run adds to. In one store the same key means the same
             spending, whichever quota asks.
-        window: ``"30s"``, ``"15m"``, ``"1h"``, ``"1d"``, ``"1w"``, whole seconds, or a timedelta.
-            Windows follow one another from 1970-01-01T00:00Z, a Thursday: days begin at midnight
-            UTC, weeks on Thursdays.
+        window: ``"30s"``, ``"15m"``, ``"1h"``, ``"1d"``, ``"1w"``, whole seconds, or a timedelta,
+            up to a hundred years. Windows follow one another from 1970-01-01T00:00Z, a Thursday:
+            days begin at midnight UTC, weeks on Thursdays.
         store: where spending is added up; by default in this process, by this quota alone.
         unknown: nothing.
 
@@ -180,10 +182,10 @@ def _seconds(window: object) -> int:
         seconds = int(seconds) if seconds.is_integer() else seconds
     elif isinstance(window, str) and (match := _WINDOW.fullmatch(window)):
         seconds = int(match[1]) * _UNITS[match[2]]
-    if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 1:
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 1 <= seconds <= _LONGEST:
         raise StreamUsageError(
             f"window={window!r} is no length of time; write window='30s', '15m', '1h', '1d' or"
-            " '1w', whole seconds, or a timedelta of whole seconds"
+            " '1w', whole seconds, or a timedelta of whole seconds, up to '5200w'"
         )
     return seconds
 

@@ -44,7 +44,7 @@ _TITLES: Final = {
 """Of columns that are not called as their fields are."""
 _DETAILS: Final = ("cache_read", "cache_creation", "reasoning", "audio")
 _SUMS: Final = frozenset(
-    {*AMOUNTS, *_DETAILS, "calls", "unpriced", "estimated", "unreported"},
+    {*AMOUNTS, *_DETAILS, "calls", "unpriced", "estimated", "counted", "unreported"},
 )
 _NUMBERS: Final = _SUMS | {
     "attempt",
@@ -246,6 +246,8 @@ class UsageTable:
             notes.append("a call counts under each of its tags, and once in the total")
         if total.estimated and not AMOUNTS.isdisjoint(names):
             notes.append(f"~ {count(total.estimated, 'call')} with estimated tokens")
+        if total.counted and not AMOUNTS.isdisjoint({*names} - {"output_tokens"}):
+            notes.append(f"~ {count(total.counted, 'call')} with an estimated prompt")
         if total.unreported and not AMOUNTS.isdisjoint(names):
             notes.append(f"{count(total.unreported, 'call')} without reported tokens")
         if total.unpriced and "cost" in names:

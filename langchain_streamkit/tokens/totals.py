@@ -72,6 +72,8 @@ class UsageTotal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Calls whose cost is not known, and so is missing in ``cost``."""
     estimated: int = 0
     """Calls whose tokens are estimates."""
+    counted: int = 0
+    """Calls whose answer was counted exactly, and whose prompt, and so the cost, is an estimate."""
     unreported: int = 0
     """Calls of which nobody told any tokens, failed ones included."""
     source: UsageSource = "none"
@@ -101,6 +103,7 @@ def total_of(records: Iterable[UsageRecord]) -> UsageTotal:
         cost=cost if costs or not known else None,
         unpriced=len(known) - len(costs),
         estimated=sum(record.source == "estimated" for record in known),
+        counted=sum(record.source == "counted" for record in known),
         unreported=sum(record.source == "none" for record in known),
         source=_first(SOURCES, parts) or "none",
         status=_first(STATUSES, statuses) or "ok",

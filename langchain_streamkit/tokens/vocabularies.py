@@ -18,6 +18,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.tokens.models import encoding_for_model
 from langchain_streamkit.tokens.patterns import RECIPES, EncodingName, Recipe
 
 if TYPE_CHECKING:
@@ -79,10 +80,13 @@ def _make(name: EncodingName) -> tiktoken.Encoding:
 def _recipe(name: EncodingName) -> Recipe:
     recipe = RECIPES.get(name)
     if recipe is None:
+        own = encoding_for_model(str(name))
+        if own is not None:
+            raise StreamUsageError(f"{name!r} is a model, whose encoding is {own!r}: write that")
         known = ", ".join(map(repr, RECIPES))
         raise StreamUsageError(
-            f"no encoding {name!r} is shipped: write one of {known} (encoding_for_model() gives "
-            "that of a model), or pass a tiktoken.Encoding where one is taken"
+            f"no encoding {name!r} is shipped: write one of {known}, or "
+            "pass a tiktoken.Encoding where one is taken"
         )
     return recipe
 

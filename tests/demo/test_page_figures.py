@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import to_builtins
 
 from langchain_streamkit.amounts import dollars, places_for, usage_facts
 from langchain_streamkit.events import (
@@ -182,3 +183,24 @@ async def test_page_says_that_prices_are_examples(page: Page) -> None:
     with demo([]) as served:
         await page.goto(served.url)
         await page.locator("#cost[title^='example prices']").wait_for()
+
+
+async def test_prompt_and_cost_of_a_counted_answer_are_marked_as_estimates(page: Page) -> None:
+    used = [
+        Usage(
+            call_id="c", input_tokens=7, output_tokens=5, total_tokens=12, source=source, cost="2"
+        )
+        for source in ("counted", "provider")
+    ]
+    with demo(["hi"]) as served:
+        await page.goto(served.url)
+        said = [
+            await page.evaluate(
+                "async (usage) => { const { amounts, facts } = await"
+                " import('/static/amounts.js'); return facts(amounts(usage)); }",
+                to_builtins(one),
+            )
+            for one in used
+        ]
+    assert said == [usage_facts(one) for one in used]
+    assert said[0] == ["~7 in + 5 out tokens", "~$2.0000"]

@@ -25,7 +25,7 @@ def usage(tokens_in: int = 12, tokens_out: int = 34, **fields: Any) -> ev.Usage:
         (usage(1200, 3, cost="0.0012345"), ["1,200 in + 3 out tokens", "$0.0012"]),
         (usage(cost="0.0000012"), ["12 in + 34 out tokens", "$0.0000012"]),
         (usage(cost="0"), ["12 in + 34 out tokens", "$0.0000"]),
-        (usage(source="counted", cost="2"), ["12 in + 34 out tokens", "$2.0000"]),
+        (usage(source="counted", cost="2"), ["~12 in + 34 out tokens", "~$2.0000"]),
         (usage(source="estimated", cost="2"), ["~12 in + ~34 out tokens", "~$2.0000"]),
         (usage(0, 34, source="estimated"), ["~34 out tokens"]),
         (usage(0, 0, source="none"), []),
@@ -63,7 +63,7 @@ def test_card_of_a_message_that_streams_shows_its_cost_when_that_is_told() -> No
     script(ev.UsageUpdated, message_id="m1", usage=usage(12, 16, source="counted", cost="0.25"))
     speaking(script, 20)
 
-    assert ">20 tokens so far · $0.2500</div>" in told(script)._repr_html_()
+    assert ">20 tokens so far · ~$0.2500</div>" in told(script)._repr_html_()
 
 
 def test_tokens_of_all_blocks_of_a_message_are_those_of_its_newest_piece() -> None:

@@ -16,6 +16,7 @@ from langchain_streamkit import (
     StreamCallbackHandler,
     StreamError,
     StreamUsageError,
+    adapt,
     astream,
     read_jsonl,
     stream,
@@ -190,6 +191,19 @@ def test_an_option_with_a_value_that_means_nothing_is_refused(call: Any, options
     for make in makers:
         with pytest.raises(StreamUsageError, match=name):
             make()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("user", [42, True, b"ada", ("ada",), object()], ids=repr)
+def test_a_user_that_is_no_string_is_refused_before_anything_runs(call: Any, user: Any) -> None:
+    makers: list[Callable[[], object]] = [
+        lambda: call(answering(), "hi", user=user),
+        lambda: with_sinks(answering(), print, user=user),
+        lambda: StreamCallbackHandler(print, user=user),
+        lambda: adapt(iter([]), user=user),
+    ]
+    for make in makers:
+        with pytest.raises(StreamUsageError, match=r"user=.* is no string; .*user='42'"):
+            make()
 
 
 def test_an_on_sink_error_that_means_nothing_is_refused(call: Any) -> None:

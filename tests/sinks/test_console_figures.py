@@ -107,6 +107,15 @@ def test_cost_so_far_is_shown_when_it_is_told(shown: Shown) -> None:
     assert rows[-1] == "~100 in + ~17 out tokens · ~$0.00060"
 
 
+def test_prompt_that_nobody_told_is_an_estimate_beside_an_exact_answer(shown: Shown) -> None:
+    s = Story()
+    used = usage(100, 16, source="counted", cost="0.0006")
+    told = s.make(ev.UsageUpdated, message_id="m1", usage=used)
+
+    rows = shown(speaking(s, counting="exact"), s.delta("Hi", tokens=16), told)
+    assert rows[-1] == "~100 in + 16 out tokens · ~$0.00060"
+
+
 def test_calls_of_a_run_are_added_up(shown: Shown) -> None:
     s = Story()
     first = [s.start(), s.message_start("m0")]
@@ -202,6 +211,7 @@ def test_live_line_is_on_terminals_alone(shown: Shown, monkeypatch: pytest.Monke
             usage(12, 34, source="estimated", cost="0.0123"),
             "~12 in + ~34 out tokens · ~$0.0123",
         ),
+        (usage(12, 34, source="counted", cost="0.0123"), "~12 in + 34 out tokens · ~$0.0123"),
         (usage(0, 0, source="cache", cost="0"), "$0.0000"),
     ],
 )

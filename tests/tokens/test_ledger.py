@@ -128,9 +128,11 @@ def test_copy_has_the_records_and_a_life_of_its_own(copied: Any) -> None:
             r"missing required field `run_id` - at `\$.records\[0\]`",
         ),
         (b"\xff", "ledger"),
+        (None, "None is not the JSON of a ledger"),
+        ({"records": []}, "pass what to_json"),
     ],
 )
-def test_json_that_is_no_ledger_is_refused_with_the_field(text: str, said: str) -> None:
+def test_json_that_is_no_ledger_is_refused_with_the_field(text: Any, said: str) -> None:
     with pytest.raises(StreamUsageError, match=said):
         Ledger.from_json(text)
 

@@ -269,6 +269,8 @@ async def asleep(user: str | None, thread_id: str | None) -> str:
         ({"key": whole, "window": -5}, "window=-5 is no length"),
         ({"key": whole, "window": True}, "window=True is no length"),
         ({"key": whole, "window": 1.5}, r"window=1\.5 is no length"),
+        ({"key": whole, "window": 10**30}, r"is no length.*up to '5200w'"),
+        ({"key": whole, "window": "5201w"}, "window='5201w' is no length"),
         ({"key": whole, "window": None}, "window=None is no length"),
         ({"key": whole, "window": timedelta(seconds=0.5)}, "a timedelta of whole seconds"),
         ({"key": whole, "store": {}}, r"store=\{\} is no QuotaStore: it has no now\(\)"),

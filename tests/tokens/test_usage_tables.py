@@ -86,6 +86,28 @@ def test_what_is_estimated_or_not_known_is_marked_and_counted_below() -> None:
     )
 
 
+def test_prompt_and_cost_of_a_counted_call_are_marked_and_its_answer_is_not() -> None:
+    records = [
+        record("a", "0.5", source="counted", input_tokens=5, output_tokens=2),
+        record("b", "0.5", input_tokens=5, output_tokens=2),
+    ]
+    ledger = Ledger(records)
+    assert str(ledger.table("source")) == shown(
+        """
+        source    calls  input  output  total      cost
+        --------  -----  -----  ------  -----  --------
+        counted       1     ~5       2     ~7  ~$0.5000
+        provider      1      5       2      7   $0.5000
+        --------  -----  -----  ------  -----  --------
+        total         2    ~10       4    ~14  ~$1.0000
+        ~ 1 call with an estimated prompt
+        """
+    )
+    assert (ledger.total().counted, ledger.total().estimated) == (1, 0)
+    assert repr(ledger) == "<Ledger 2 calls, ~14 tokens, ~$1.0000>"
+    assert str(ledger.table(columns=["output_tokens"])).endswith("4")
+
+
 def test_notes_are_about_columns_that_are_shown() -> None:
     assert str(Ledger(THREE).table(columns=["model"])).endswith("total")
 

@@ -12,7 +12,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessageChunk
 
-from langchain_streamkit import UsageLedger
+from langchain_streamkit import StreamUsageError, UsageLedger
 from langchain_streamkit.testing import ScriptedModel, ToolCall, Turn, scripted_provider
 from tests.guarantees.pains import asked_in_a_node
 from tests.scenarios.told import HI, USAGE, add, calls, says
@@ -181,6 +181,12 @@ async def test_usage_that_every_chunk_repeats_is_counted_once_where_langchain_ad
 
 
 # ---- what it does to the calls: nothing ----------------------------------------------------------
+
+
+def test_an_option_it_does_not_have_is_refused_with_the_nearest() -> None:
+    wrong: dict[str, Any] = {"price": DEAR}
+    with pytest.raises(StreamUsageError, match=r"UsageLedger\(\) has no option price=; .*prices="):
+        UsageLedger(**wrong)
 
 
 async def test_it_does_not_make_models_stream() -> None:

@@ -18,9 +18,10 @@ export const amounts = (usage) => ({
   output: usage.output_tokens,
   cost: usage.cost === undefined ? undefined : Number(usage.cost),
   estimated: usage.source === "estimated",
+  counted: usage.source === "counted", // the answer; the prompt, and so the cost, is an estimate
 });
 
-export const NOTHING = { input: 0, output: 0, cost: undefined, estimated: false };
+export const NOTHING = { input: 0, output: 0, cost: undefined, estimated: false, counted: false };
 
 /** All together; the cost is that of those which have one. */
 export const sum = (all) => all.reduce((a, b) => ({
@@ -28,16 +29,22 @@ export const sum = (all) => all.reduce((a, b) => ({
   output: a.output + b.output,
   cost: b.cost === undefined ? a.cost : (a.cost ?? 0) + b.cost,
   estimated: a.estimated || b.estimated,
+  counted: a.counted || b.counted,
 }), NOTHING);
+
+const ABOUT = "~";
+/** What stands before the tokens of an answer. */
+export const aboutOutput = (used) => used.estimated ? ABOUT : "";
+/** What stands before all else: the tokens of a prompt, sums and costs. */
+export const aboutRest = (used) => used.estimated || used.counted ? ABOUT : "";
 
 /** In words: ["~12 in + ~34 out tokens", "~$0.0002"]. */
 export function facts(used) {
-  const about = used.estimated ? "~" : "";
-  const said = [[used.input, "in"], [used.output, "out"]]
+  const said = [[used.input, "in", aboutRest(used)], [used.output, "out", aboutOutput(used)]]
     .filter(([tokens]) => tokens > 0)
-    .map(([tokens, way]) => `${about}${count(tokens)} ${way}`);
+    .map(([tokens, way, about]) => `${about}${count(tokens)} ${way}`);
   const all = said.length ? [`${said.join(" + ")} tokens`] : [];
-  if (said.length && used.cost !== undefined) all.push(about + dollars(used.cost));
+  if (said.length && used.cost !== undefined) all.push(aboutRest(used) + dollars(used.cost));
   return all;
 }
 

@@ -1,6 +1,6 @@
 // The numbers of the run, and of the conversation: by the server's events, in between by our clock.
 
-import { Tally, count, dollars, sum } from "./amounts.js";
+import { Tally, aboutOutput, aboutRest, count, dollars, sum } from "./amounts.js";
 import { el, seconds } from "./dom.js";
 
 const UNKNOWN = "–";
@@ -71,18 +71,18 @@ export class Figures {
 
   #show() {
     const used = this.#tally.total;
-    const about = used.estimated ? "~" : "";
-    const told = (tokens) => tokens ? `${about}${count(tokens)}` : UNKNOWN;
+    const told = (tokens, about) => tokens ? `${about}${count(tokens)}` : UNKNOWN;
     const known = used.input || used.output;
-    $("tokens").textContent = known ? `${told(used.input)} + ${told(used.output)}` : UNKNOWN;
+    $("tokens").textContent = known ? `${told(used.input, aboutRest(used))} + ${told(used.output, aboutOutput(used))}` : UNKNOWN;
     $("tokens").title = known ? "input + output" : "";
-    $("cost").textContent = known && used.cost !== undefined ? about + dollars(used.cost) : UNKNOWN;
+    $("cost").textContent = known && used.cost !== undefined ? aboutRest(used) + dollars(used.cost) : UNKNOWN;
     this.#showSum(sum([...this.#before, used]));
   }
 
   /** All runs of the conversation together; where there is no room, the cost alone. */
-  #showSum({ input, output, cost, estimated }) {
-    const about = estimated ? "~" : "";
+  #showSum(used) {
+    const { input, output, cost } = used;
+    const about = aboutRest(used);
     const known = cost !== undefined;
     $("sum").hidden = !(input || output);
     $("sum").replaceChildren(
