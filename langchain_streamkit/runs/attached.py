@@ -78,6 +78,8 @@ class AttachedRun:
         self.sequencer.no_reader()
         self.tap = RunTap(root, self.sequencer.push, self.sequencer.report, options.capture)
         self._on_end = on_end
+        # Where only a ledger listens nobody sees an error_id, and the caller has the error itself.
+        self._shows_errors = bool(outlets) or on_end is not None
         self._user = user
         self._held: Held | None = None
         if (meter := options.meter(user, thread_id)) is not None:
@@ -121,7 +123,8 @@ class AttachedRun:
                 normaliser.leave(now_ms(), error)
             else:
                 info = normaliser.fail(now_ms(), error)
-                log_failure(error, info, normaliser.run_id, normaliser.thread_id)
+                if self._shows_errors:
+                    log_failure(error, info, normaliser.run_id, normaliser.thread_id)
 
         if not self.sequencer.conclude(end):
             return None

@@ -60,6 +60,8 @@ class Accounts:
         self._thread_id: str | None = None
         self._user: str | None = None
         self._records: dict[str, UsageRecord] = {}
+        self._told: dict[str, UsageRecord] = {}
+        """The same as events have told them: what is learnt later changes no sum of the stream."""
         self._first_token: int | None = None
 
     def begin(self, ts: int, user: str | None, thread_id: str | None) -> None:
@@ -185,6 +187,7 @@ class Accounts:
 
     def _written(self, record: UsageRecord, **more: object) -> Usage:
         record = replace(record, **more)
+        self._told[record.call_id] = record
         self._put(record)
         return _usage(record)
 
@@ -225,7 +228,7 @@ class Accounts:
     def close(self, ts: int) -> tuple[Usage, Timing]:
         """The run ends at ``ts``: its usage and timing. What comes now is late."""
         self._over = True
-        records = list(self._records.values())
+        records = list(self._told.values())
         models = {record.model for record in records}
         first = self._first_token
         total = total_of(records)

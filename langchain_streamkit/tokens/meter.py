@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from langchain_streamkit.errors import StreamUsageError
@@ -30,7 +30,7 @@ def as_limits(budget: Limit | Iterable[Limit] | None) -> tuple[Limit, ...]:
     if isinstance(budget, Budget | Quota):
         return (budget,)
     given: Any = budget
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
         raise StreamUsageError(
             f"budget={given!r} is no Budget; write budget=Budget(tokens=10_000), or a list of"
             " budgets and quotas"
