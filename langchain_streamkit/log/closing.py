@@ -92,7 +92,7 @@ class Closing:
         if last.type in TERMINAL_TYPES:
             return []
         ts = max(ts, last.ts)
-        head = {"run_id": last.run_id, "ts": ts}
+        head: dict[str, Any] = {"run_id": last.run_id, "ts": ts}
         left = [found for (thing, _), found in self._open.items() if thing != "run"]
         closers = [self._closer(found, head) for found in reversed(left)]
         used = self._used + [
@@ -122,7 +122,7 @@ class Closing:
 
     def _closer(self, found: _Open, head: dict[str, Any]) -> Event:
         opener = cast("Any", found.opener)
-        same = {"seq": 0, **head, "path": opener.path, "step_id": opener.step_id}
+        same: dict[str, Any] = {"seq": 0, **head, "path": opener.path, "step_id": opener.step_id}
         joined = "".join(found.pieces)
         match found.opener:
             case ev.StepStarted():
@@ -162,13 +162,17 @@ def _sum(run_id: str, used: list[Usage]) -> Usage:
     """The usage of the run, as certain as its least certain part; ``none`` of no call."""
     costs = [Decimal(usage.cost) for usage in used if usage.cost is not None]
     details = {name: sum(getattr(usage.details, name) for usage in used) for name in _DETAILS}
+    sources = {usage.source for usage in used}
+    source: ev.UsageSource = next((word for word in SOURCES if word in sources), "none")
+    statuses = {usage.status for usage in used}
+    status: ev.UsageStatus = next((word for word in STATUSES if word in statuses), "ok")
     return ev.Usage(
         call_id=run_id,
         input_tokens=sum(usage.input_tokens for usage in used),
         output_tokens=sum(usage.output_tokens for usage in used),
         total_tokens=sum(usage.total_tokens for usage in used),
-        source=min((usage.source for usage in used), key=SOURCES.index, default="none"),
-        status=min((usage.status for usage in used), key=STATUSES.index, default="ok"),
+        source=source,
+        status=status,
         details=ev.UsageDetails(**details),
         cost=str(sum(costs)) if costs else None,
     )

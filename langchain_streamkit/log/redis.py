@@ -50,9 +50,9 @@ class RedisStore:
 
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         self._clock = clock
-        # Retries are made here, for a whole step and with one limit of time: a client that tries
-        # to connect again inside of a command it tries again multiplies the two.
-        self._pool = BlockingConnectionPool.from_url(
+        # Retries are made in `_persist`, for a whole step and with one limit of time: a client that
+        # tries to connect again inside of a command it tries again multiplies the two.
+        self._pool: BlockingConnectionPool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
             url,
             max_connections=CONNECTIONS,
             timeout=ANSWER_S,
@@ -64,6 +64,7 @@ class RedisStore:
             decode_responses=False,
         )
         self._client = Redis(connection_pool=self._pool)
+        self._live_connection()  # refuses what the URL may not say, now and not at the first use
         self._listeners = Listeners()
         self._hub = RedisHub(self._live_connection, self._listeners, _channel)
 
@@ -148,7 +149,7 @@ class RedisStore:
         """Make all calls at once; those of which Redis does not know the script, again."""
         pipeline = self._client.pipeline(transaction=False)
         for call in calls:
-            pipeline.execute_command(*call)
+            pipeline.execute_command(*call)  # pyright: ignore[reportUnknownMemberType]
         replies: list[Any] = await pipeline.execute(raise_on_error=False)
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
@@ -173,6 +174,8 @@ class RedisStore:
             except (RedisConnectionError, RedisTimeoutError, OSError) as exc:
                 if loop.time() + wait_s > end:
                     raise self._unavailable(str(exc)) from exc
+                # What cut one connection has most likely cut those that wait in the pool.
+                await self._pool.disconnect(inuse_connections=False)
             except RedisError as exc:
                 raise self._unavailable(str(exc)) from exc
             await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
@@ -185,7 +188,8 @@ class RedisStore:
         )
 
     def _live_connection(self) -> AbstractConnection:
-        settings = {**self._pool.connection_kwargs, "socket_timeout": None, "protocol": 2}
+        settings: dict[str, Any] = {**self._pool.connection_kwargs}
+        settings |= {"socket_timeout": None, "protocol": 2}
         return self._pool.connection_class(**settings)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.exceptions import RedisError
 
@@ -113,9 +113,9 @@ class RedisHub:
         writing = asyncio.get_running_loop().create_task(self._write(connection))
         try:
             while True:
-                reply: Any = await connection.read_response()
+                reply = cast("list[Any]", await connection.read_response())
                 self._heard = True
-                kind, channel, data = (*reply, b"")[:3]
+                kind, channel, data = [*reply, b""][:3]  # a pong is shorter
                 if kind == b"message":
                     self._message(channel, data)
                 elif kind == b"subscribe" and channel in self._names:

@@ -119,9 +119,10 @@ class SQLiteStore:
             await asyncio.wait([self._poller])
             self._poller = None
         if self._thread is not None:
-            await self._call(lambda file: file.close())
-            self._thread.shutdown()
-            self._thread = self._file = None
+            loop, thread = asyncio.get_running_loop(), self._thread
+            self._thread = None
+            await loop.run_in_executor(thread, self._close)
+            thread.shutdown()
 
     async def _call(
         self, step: Callable[[SQLiteFile], T], tell: Callable[[T], None] | None = None
@@ -151,6 +152,11 @@ class SQLiteStore:
                 f"the log in {self._path} cannot be used: {exc}; its directory has to be there,"
                 " writable, and on a disk of this host that is not full"
             ) from exc
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _poll(self) -> None:
         if self._poller is None:

@@ -14,7 +14,7 @@ from langchain_streamkit.log.contract import Answer, Page
 from langchain_streamkit.log.rules import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from langchain_streamkit.log.contract import Append, Claim, Clock
 
@@ -62,28 +62,30 @@ class SQLiteFile:
             path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         try:
-            self._db.execute("PRAGMA journal_mode = WAL")
+            if not self._has_tables(path):
+                self._db.execute("PRAGMA journal_mode = WAL")
+                with self._writing():
+                    if not self._has_tables(path):  # another process made them just now
+                        for statement in _TABLES.split(";"):
+                            self._db.execute(statement)
             self._db.execute("PRAGMA synchronous = NORMAL")
-            with self._writing():
-                self._make_tables(path)
             self._version = self._data_version()
             (self._seen,) = self._db.execute("SELECT newest FROM changes").fetchone()
         except BaseException:
             self._db.close()
             raise
 
-    def _make_tables(self, path: str) -> None:
+    def _has_tables(self, path: str) -> bool:
         (found,) = self._db.execute("PRAGMA user_version").fetchone()
         if found == VERSION:
-            return
+            return True
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if found or tables:
             raise StreamError(
                 f"{path} is a database of something else, or of a log of version {found}, and"
                 f" this library's is {VERSION}; name another file"
             )
-        for statement in _TABLES.split(";"):
-            self._db.execute(statement)
+        return False
 
     def close(self) -> None:
         """Close the connection."""
@@ -186,7 +188,7 @@ class SQLiteFile:
         return [Change(name, bool(cancelled)) for name, cancelled, _ in rows]
 
     @contextmanager
-    def _writing(self) -> Iterator[int]:
+    def _writing(self) -> Generator[int]:
         """Wait for other writers, give the time, and keep what was done, or nothing of it."""
         self._db.execute("BEGIN IMMEDIATE")
         try:

@@ -35,9 +35,10 @@ class RedisServer:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [self._program]
-            + f"--port {self.port} --bind 127.0.0.1 --appendonly no".split()
-            + ["--save", "", "--dir", str(self._folder)],
+            [
+                *(self._program, "--bind", "127.0.0.1", "--port", str(self.port)),
+                *("--save", "", "--appendonly", "no", "--dir", str(self._folder)),
+            ],
             stdout=subprocess.DEVNULL,
         )
         end = time.monotonic() + START_S
