@@ -162,17 +162,19 @@ def _sum(run_id: str, used: list[Usage]) -> Usage:
     """The usage of the run, as certain as its least certain part; ``none`` of no call."""
     costs = [Decimal(usage.cost) for usage in used if usage.cost is not None]
     details = {name: sum(getattr(usage.details, name) for usage in used) for name in _DETAILS}
+    if not used:
+        return ev.Usage(
+            call_id=run_id, input_tokens=0, output_tokens=0, total_tokens=0, source="none"
+        )
     sources = {usage.source for usage in used}
-    source: ev.UsageSource = next((word for word in SOURCES if word in sources), "none")
     statuses = {usage.status for usage in used}
-    status: ev.UsageStatus = next((word for word in STATUSES if word in statuses), "ok")
     return ev.Usage(
         call_id=run_id,
         input_tokens=sum(usage.input_tokens for usage in used),
         output_tokens=sum(usage.output_tokens for usage in used),
         total_tokens=sum(usage.total_tokens for usage in used),
-        source=source,
-        status=status,
+        source=next(word for word in SOURCES if word in sources),
+        status=next(word for word in STATUSES if word in statuses),
         details=ev.UsageDetails(**details),
         cost=str(sum(costs)) if costs else None,
     )

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from langchain_streamkit.log.contract import Answer, Append, LogStore
+    from langchain_streamkit.log.contract import Added, Append, LogStore
 
 MOST_AT_ONCE: Final = 512
 """Streams in one batch."""
@@ -21,7 +21,7 @@ class _Waiting:
 
     __slots__ = ("answer", "wish")
 
-    def __init__(self, wish: Append, answer: asyncio.Future[Answer]) -> None:
+    def __init__(self, wish: Append, answer: asyncio.Future[Added]) -> None:
         self.wish = wish
         self.answer = answer
 
@@ -34,7 +34,7 @@ class GroupCommit:
         self._waiting: dict[tuple[str, str], _Waiting] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def append(self, wish: Append) -> Answer:
+    async def append(self, wish: Append) -> Added:
         """Return the store's answer; raises what the store raises.
 
         An append that waits already for the same producer is joined by this one: it has to be

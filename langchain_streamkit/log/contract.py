@@ -87,10 +87,20 @@ class Append(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """How a claim or an append went; ``info`` is None where the stream is gone."""
+    """How a step went; ``info`` is None where the stream is gone."""
 
     status: Status
     info: Info | None
+
+
+class Added(NamedTuple):
+    """How an append went."""
+
+    status: Status
+    top: int
+    """Number of the newest entry; 0 where the stream is gone."""
+    cancel: str
+    """As in ``Info``."""
 
 
 class Page(NamedTuple):
@@ -132,7 +142,7 @@ class LogStore(Protocol):
         """
         ...
 
-    async def append(self, appends: Sequence[Append], /) -> list[Answer]:
+    async def append(self, appends: Sequence[Append], /) -> list[Added]:
         """Add to several streams, each at most once; each is a step of its own.
 
         ``ok``; ``fenced``, ``behind`` or ``gone`` with nothing added. Listeners get what is new.

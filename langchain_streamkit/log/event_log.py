@@ -100,7 +100,7 @@ class EventLog:
             await rescue(self.store, name)
             answer = await self.store.claim(claim)
         if answer.status != "ok" or answer.info is None:
-            raise refusal(name, answer)
+            raise refusal(name, answer.status, run_id=answer.info and answer.info.run_id)
         writer = LogWriter(self._commit, answer.info, owner, lease_s)
         self._writers[name] = writer
         return writer

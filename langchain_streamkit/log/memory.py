@@ -12,7 +12,7 @@ from langchain_streamkit.log.listeners import Listeners
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from langchain_streamkit.log.contract import Append, Claim, Clock, Listener
+    from langchain_streamkit.log.contract import Added, Append, Claim, Clock, Listener
     from langchain_streamkit.log.rules import Record
 
 
@@ -61,15 +61,15 @@ class MemoryStore:
         status = rules.take_over(stream.record, owner, lease_ms, now)
         return rules.answer(status, stream.record, now)
 
-    async def append(self, appends: Sequence[Append], /) -> list[Answer]:
+    async def append(self, appends: Sequence[Append], /) -> list[Added]:
         """See ``LogStore.append``."""
         now = self._now()
         return [self._append(wish, now) for wish in appends]
 
-    def _append(self, wish: Append, now: int) -> Answer:
+    def _append(self, wish: Append, now: int) -> Added:
         stream = self._stream(wish.name, now)
         if stream is None:
-            return Answer("gone", None)
+            return rules.added("gone", None)
         record = stream.record
         status, known = rules.append(record, wish, now)
         if status == "ok":
@@ -79,7 +79,7 @@ class MemoryStore:
                 self._listeners.added(wish.name, record.generation, wish.first + known, fresh)
             if wish.then:
                 self._listeners.changed(wish.name)
-        return rules.answer(status, record, now)
+        return rules.added(status, record)
 
     async def read(self, name: str, after: int, limit: int, /) -> Page | None:
         """See ``LogStore.read``."""

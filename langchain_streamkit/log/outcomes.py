@@ -9,7 +9,7 @@ from langchain_streamkit.log.position import Position
 from langchain_streamkit.text import short_repr
 
 if TYPE_CHECKING:
-    from langchain_streamkit.log.contract import Answer, Info
+    from langchain_streamkit.log.contract import Info, Status
 
 LONGEST_NAME: Final = 256
 _NOT_IN_NAMES: Final = frozenset("{}\x7f")  # Redis puts keys with one {tag} into one slot
@@ -39,40 +39,37 @@ def gone(name: str) -> RunGone:
     )
 
 
-def refusal(name: str, answer: Answer) -> StreamError:
+def refusal(name: str, status: Status, *, run_id: str | None = None, top: int = 0) -> StreamError:
     """What keeps a producer from opening a stream, or from going on with it."""
-    info = answer.info
-    match answer.status:
+    match status:
         case "held":
-            holder = "another run" if info is None else f"run {info.run_id!r}"
             return Fenced(
-                f"log {name!r} is being written by {holder}; wait for its end, cancel it, or write"
-                " into a log of another name",
-                run_id=None if info is None else info.run_id,
+                f"log {name!r} is being written by run {run_id!r}; wait for its end, cancel it, or"
+                " write into a log of another name",
+                run_id=run_id,
             )
         case "finished":
             return Fenced(
                 f"log {name!r} is finished, nothing can be added; open a log of another name, or"
                 " open(..., lasting=True) one that is to go on over several runs",
-                run_id=None if info is None else info.run_id,
+                run_id=run_id,
             )
         case "fenced":
             return Fenced(
                 f"log {name!r} is no longer this producer's: its lease ran out and its run was"
                 " closed as lost, or the log was finished; stop the run",
-                run_id=None if info is None else info.run_id,
             )
         case "behind":
             return ReplayGap(
-                f"log {name!r} has lost events that it had acknowledged (it ends at"
-                f" {0 if info is None else info.top}): going on would leave a hole; stop the run"
+                f"log {name!r} has lost events that it had acknowledged (it ends at {top}): going"
+                " on would leave a hole; stop the run"
             )
         case "gone":
             return gone(name)
         case "ok" | "lapsed":
-            return StreamError(f"log {name!r} answered {answer.status!r} out of turn")
+            return StreamError(f"log {name!r} answered {status!r} out of turn; open it again")
         case _:
-            assert_never(answer.status)
+            assert_never(status)
 
 
 def check_after(info: Info, after: Position) -> None:

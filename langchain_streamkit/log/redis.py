@@ -14,10 +14,10 @@ from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from langchain_streamkit.errors import LogUnavailable
-from langchain_streamkit.log.contract import Answer, Info, Page
+from langchain_streamkit.log.contract import Added, Answer, Info, Page
 from langchain_streamkit.log.listeners import Listeners
 from langchain_streamkit.log.redis_hub import RedisHub
-from langchain_streamkit.log.redis_script import CANCEL_CHANNEL, DIGEST, SCRIPT
+from langchain_streamkit.log.redis_script import APPEND, CANCEL_CHANNEL, STEP, digest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from langchain_streamkit.log.contract import Append, Claim, Clock, Listener
 
 T = TypeVar("T")
+
+_APPEND: Final = digest(APPEND)
+_STEP: Final = digest(STEP)
 
 RETRY_S: Final = 5.0
 """How long a step is tried again before it is ``LogUnavailable``."""
@@ -91,18 +94,18 @@ class RedisStore:
         """See ``LogStore.take_over``."""
         return await self._step("take_over", name, owner, lease_ms)
 
-    async def append(self, appends: Sequence[Append], /) -> list[Answer]:
+    async def append(self, appends: Sequence[Append], /) -> list[Added]:
         """See ``LogStore.append``; all of them go in one pipeline."""
         calls = [
-            self._call("append", wish.name, wish.owner, wish.first, wish.then, *wish.entries)
+            self._call(_APPEND, wish.name, wish.owner, wish.first, wish.then, *wish.entries)
             for wish in appends
         ]
         replies = await self._persist(lambda: self._pipeline(calls))
-        return [_answer(wish.name, reply) for wish, reply in zip(appends, replies, strict=True)]
+        return [Added(status.decode(), top, why.decode()) for status, top, why in replies]
 
     async def read(self, name: str, after: int, limit: int, /) -> Page | None:
         """See ``LogStore.read``."""
-        call = self._call("read", name, after, limit)
+        call = self._call(_STEP, name, "read", after, limit)
         (reply,) = await self._persist(lambda: self._pipeline([call]))
         info = _answer(name, reply).info
         if info is None:
@@ -135,13 +138,13 @@ class RedisStore:
         await self._client.aclose()
         await self._pool.disconnect()
 
-    def _call(self, step: str, name: str, *args: bytes | str | int) -> tuple[Any, ...]:
+    def _call(self, script: str, name: str, *args: bytes | str | int) -> tuple[Any, ...]:
         now = "" if self._clock is None else int(self._clock() * 1000)
         keys = (f"sk:{{{name}}}:m", f"sk:{{{name}}}:s")
-        return ("EVALSHA", DIGEST, 2, *keys, step, now, _channel(name), *args)
+        return ("EVALSHA", script, 2, *keys, now, _channel(name), *args)
 
     async def _step(self, step: str, name: str, *args: bytes | str | int) -> Answer:
-        call = self._call(step, name, *args)
+        call = self._call(_STEP, name, step, *args)
         (reply,) = await self._persist(lambda: self._pipeline([call]))
         return _answer(name, reply)
 
@@ -153,7 +156,8 @@ class RedisStore:
         replies: list[Any] = await pipeline.execute(raise_on_error=False)
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            await cast("Awaitable[Any]", self._client.script_load(SCRIPT))
+            for script in (APPEND, STEP):
+                await cast("Awaitable[Any]", self._client.script_load(script))
             for at, reply in zip(
                 unknown, await self._pipeline([calls[at] for at in unknown]), strict=True
             ):

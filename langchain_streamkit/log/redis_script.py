@@ -1,10 +1,11 @@
-"""The one script of a Redis log: each step of ``LogStore``, run by Redis as a whole.
+"""The scripts of a Redis log: each step of ``LogStore`` is one of them, run by Redis as a whole.
 
 Two keys for each stream, in one slot: ``sk:{name}:m``, a hash with the record of ``rules.py``, and
 ``sk:{name}:s``, a stream whose entry ``<seq>-0`` has the event in its field ``d``. What is added is
 published to the channel ``sk:{name}:c`` as ``<generation> <first seq>`` and a line for each event;
 an empty message says that something else has changed. ``sk:cancel`` carries the names of streams
-whose run is asked to stop. Redis' own clock is everybody's.
+whose run is asked to stop. Redis' own clock is everybody's. The keys live a little longer than the
+stream, whose field ``expires`` is what counts, so that an append need not set that time anew.
 """
 
 from __future__ import annotations
@@ -14,17 +15,66 @@ from typing import Final
 
 CANCEL_CHANNEL: Final = "sk:cancel"
 
-SCRIPT: Final = r"""
+APPEND: Final = r"""
 local meta, entries = KEYS[1], KEYS[2]
-local op, channel = ARGV[1], ARGV[3]
-local now = tonumber(ARGV[2])
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local owner, first, ending, given = ARGV[3], tonumber(ARGV[4]), ARGV[5], #ARGV - 5
+local last = first + given - 1
+local r = redis.call('HMGET', meta, 'owner', 'state', 'top', 'expires', 'cancel', 'generation',
+                     'lease_ms', 'ttl_ms', 'kept')
+if not r[1] or tonumber(r[4]) <= now then return {'gone', 0, ''} end
+local top, cancel, ttl = tonumber(r[3]), r[5], tonumber(r[8])
+if r[1] ~= owner then return {'fenced', top, cancel} end
+if r[2] ~= 'running' then
+  return {(ending ~= '' and last <= top) and 'ok' or 'fenced', top, cancel}
+end
+if first > top + 1 then return {'behind', top, cancel} end
+local fresh = {}
+for seq = math.max(first, top + 1), last do
+  local data = ARGV[6 + seq - first]
+  redis.call('XADD', entries, string.format('%.0f-0', seq), 'd', data)
+  fresh[#fresh + 1] = data
+end
+local newest = math.max(top, last)
+local lease_until = now + tonumber(r[7])
+local expires = lease_until + ttl
+local state = 'running'
+if ending ~= '' then state, expires = ending, now + ttl end
+local kept = tonumber(r[9])
+if ending ~= '' or kept < expires then
+  kept = expires + math.floor(ttl / 10) + 1
+  local left = string.format('%.0f', kept - now)
+  redis.call('PEXPIRE', meta, left)
+  redis.call('PEXPIRE', entries, left)
+elseif top == 0 and newest > 0 then
+  redis.call('PEXPIRE', entries, string.format('%.0f', kept - now))
+end
+redis.call('HSET', meta, 'state', state, 'top', string.format('%.0f', newest),
+           'lease_until', string.format('%.0f', lease_until),
+           'expires', string.format('%.0f', expires), 'kept', string.format('%.0f', kept))
+if #fresh > 0 then
+  redis.call('PUBLISH', ARGV[2],
+             string.format('%s %.0f\n', r[6], top + 1) .. table.concat(fresh, '\n'))
+end
+if ending ~= '' then redis.call('PUBLISH', ARGV[2], '') end
+return {'ok', newest, cancel}
+"""
+
+STEP: Final = r"""
+local meta, entries = KEYS[1], KEYS[2]
+local op, channel = ARGV[3], ARGV[2]
+local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 local names = {'generation', 'state', 'top', 'run_id', 'start', 'owner', 'lease_ms',
-               'lease_until', 'lasting', 'cancel', 'ttl_ms', 'expires'}
+               'lease_until', 'lasting', 'cancel', 'ttl_ms', 'expires', 'kept'}
 local r = nil
 local function load()
   local found = redis.call('HMGET', meta, unpack(names))
@@ -36,6 +86,7 @@ local function load()
   end
 end
 local function save()
+  r.kept = r.expires + math.floor(r.ttl_ms / 10) + 1
   local flat = {}
   for _, name in ipairs(names) do
     local value = r[name]
@@ -44,7 +95,7 @@ local function save()
     flat[#flat + 1] = value
   end
   redis.call('HSET', meta, unpack(flat))
-  local left = string.format('%.0f', math.max(1, r.expires - now))
+  local left = string.format('%.0f', math.max(1, r.kept - now))
   redis.call('PEXPIRE', meta, left)
   redis.call('PEXPIRE', entries, left)
 end
@@ -101,37 +152,6 @@ end
 
 if not r then return {'gone'} end
 
-if op == 'append' then
-  local owner, first, ending, given = ARGV[4], tonumber(ARGV[5]), ARGV[6], #ARGV - 6
-  local last = first + given - 1
-  if r.owner ~= owner then return answer('fenced') end
-  if r.state ~= 'running' then
-    return answer((ending ~= '' and last <= r.top) and 'ok' or 'fenced')
-  end
-  if first > r.top + 1 then return answer('behind') end
-  local fresh = {}
-  for seq = math.max(first, r.top + 1), last do
-    local data = ARGV[7 + seq - first]
-    redis.call('XADD', entries, string.format('%.0f-0', seq), 'd', data)
-    fresh[#fresh + 1] = data
-  end
-  renew()
-  if ending ~= '' then
-    r.state = ending
-    r.expires = now + r.ttl_ms
-  end
-  if #fresh > 0 then
-    local head = string.format('%s %.0f\n', r.generation, r.top + 1)
-    r.top = last
-    save()
-    redis.call('PUBLISH', channel, head .. table.concat(fresh, '\n'))
-  else
-    save()
-  end
-  if ending ~= '' then changed() end
-  return answer('ok')
-end
-
 if op == 'take_over' then
   if r.state ~= 'running' then return answer('finished') end
   if r.owner ~= ARGV[4] then
@@ -161,5 +181,7 @@ end
 return redis.error_reply('no such step: ' .. op)
 """
 
-DIGEST: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-"""How Redis calls the script."""
+
+def digest(script: str) -> str:
+    """Return how Redis calls a script that it has been told."""
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()

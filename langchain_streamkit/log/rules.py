@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from langchain_streamkit.log.contract import (
+    Added,
     Answer,
     Info,
     State,
@@ -134,6 +135,11 @@ def cancel(record: Record, reason: str) -> Status:
         return "finished"
     record.cancel = record.cancel or reason
     return "ok"
+
+
+def added(status: Status, record: Record | None) -> Added:
+    """The answer to an append."""
+    return Added("gone", 0, "") if record is None else Added(status, record.top, record.cancel)
 
 
 def answer(status: Status, record: Record | None, now: int) -> Answer:

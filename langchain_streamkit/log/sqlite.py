@@ -21,7 +21,7 @@ from langchain_streamkit.log.sqlite_file import SQLiteFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from langchain_streamkit.log.contract import Answer, Append, Claim, Clock, Listener, Page
+    from langchain_streamkit.log.contract import Added, Answer, Append, Claim, Clock, Listener, Page
 
 T = TypeVar("T")
 
@@ -65,22 +65,21 @@ class SQLiteStore:
         """See ``LogStore.take_over``."""
         return await self._call(lambda file: file.take_over(name, owner, lease_ms))
 
-    async def append(self, appends: Sequence[Append], /) -> list[Answer]:
+    async def append(self, appends: Sequence[Append], /) -> list[Added]:
         """See ``LogStore.append``; all of them are one transaction."""
 
-        def tell(done: list[tuple[Answer, int]]) -> None:
-            for wish, (answer, known) in zip(appends, done, strict=True):
-                if answer.status != "ok" or answer.info is None:
+        def tell(done: list[tuple[Added, str, int]]) -> None:
+            for wish, (answer, generation, known) in zip(appends, done, strict=True):
+                if answer.status != "ok":
                     continue
                 fresh = wish.entries[known:]
                 if fresh:
-                    first = wish.first + known
-                    self._listeners.added(wish.name, answer.info.generation, first, fresh)
+                    self._listeners.added(wish.name, generation, wish.first + known, fresh)
                 if wish.then:
                     self._listeners.changed(wish.name)
 
         done = await self._call(lambda file: file.append(appends), tell)
-        return [answer for answer, _ in done]
+        return [answer for answer, _, _ in done]
 
     async def read(self, name: str, after: int, limit: int, /) -> Page | None:
         """See ``LogStore.read``."""

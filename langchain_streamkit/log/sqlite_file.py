@@ -16,7 +16,7 @@ from langchain_streamkit.log.rules import Record
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from langchain_streamkit.log.contract import Append, Claim, Clock
+    from langchain_streamkit.log.contract import Added, Append, Claim, Clock
 
 VERSION: Final = 1
 """Of the tables, in ``PRAGMA user_version``."""
@@ -116,15 +116,17 @@ class SQLiteFile:
                 self._save(record)
             return rules.answer(status, record, now)
 
-    def append(self, wishes: Sequence[Append]) -> list[tuple[Answer, int]]:
-        """See ``LogStore.append``; with each answer, how many entries were there already."""
+    def append(self, wishes: Sequence[Append]) -> list[tuple[Added, str, int]]:
+        """See ``LogStore.append``; with each answer, the generation of the stream, and how many of
+        the entries were there already.
+        """
         with self._writing() as now:
             return [self._append(wish, now) for wish in wishes]
 
-    def _append(self, wish: Append, now: int) -> tuple[Answer, int]:
+    def _append(self, wish: Append, now: int) -> tuple[Added, str, int]:
         record = self._load(wish.name, now)
         if record is None:
-            return Answer("gone", None), 0
+            return rules.added("gone", None), "", 0
         status, known = rules.append(record, wish, now)
         if status == "ok":
             self._save(record)
@@ -135,7 +137,7 @@ class SQLiteFile:
                     for seq, data in enumerate(wish.entries[known:], wish.first + known)
                 ],
             )
-        return rules.answer(status, record, now), known
+        return rules.added(status, record), record.generation, known
 
     def read(self, name: str, after: int, limit: int) -> Page | None:
         """See ``LogStore.read``."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from langchain_streamkit.log.commit import GroupCommit
-    from langchain_streamkit.log.contract import Answer, Info
+    from langchain_streamkit.log.contract import Added, Info
 
 BEATS: Final = 3
 """Renewals in one lease, when nothing is appended."""
@@ -45,7 +45,7 @@ class LogWriter:
         self._refused: StreamError | None = None
         self._cancel = asyncio.get_running_loop().create_future()
         self._pulse = asyncio.Event()
-        self._see(info)
+        self._see(info.cancel)
         self._heart = asyncio.get_running_loop().create_task(self._beat(lease_s / BEATS))
 
     def __repr__(self) -> str:
@@ -149,18 +149,18 @@ class LogWriter:
             del self._unsure[:done]
             self._top += done
 
-    def _take(self, answer: Answer) -> None:
-        if answer.status != "ok" or answer.info is None:
-            self._refused = refusal(self.name, answer)
+    def _take(self, answer: Added) -> None:
+        if answer.status != "ok":
+            self._refused = refusal(self.name, answer.status, top=answer.top)
             if not self._cancel.done():
                 self._cancel.set_exception(self._refused)
                 self._cancel.exception()  # nobody has to wait for it
             raise self._refused
-        self._see(answer.info)
+        self._see(answer.cancel)
 
-    def _see(self, info: Info) -> None:
-        if info.cancel and not self._cancel.done():
-            self._cancel.set_result(info.cancel)
+    def _see(self, reason: str) -> None:
+        if reason and not self._cancel.done():
+            self._cancel.set_result(reason)
 
     async def _beat(self, every_s: float) -> None:
         while True:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 async def put(log: EventLog, wish: Append) -> tuple[Status, int]:
     (answer,) = await log.store.append([wish])
-    return answer.status, 0 if answer.info is None else answer.info.top
+    return answer.status, answer.top
 
 
 # ---- appending -----------------------------------------------------------------------------------
