@@ -76,13 +76,9 @@ class Feed:
         """Whether the store has to be read again."""
         return self._stale
 
-    async def wait(self, timeout_s: float) -> bool:
-        """Return True when there is something to take or the feed is stale, False after a time."""
+    async def wait(self) -> None:
+        """Return when there is something to take or the feed is stale; lets others run first."""
         if self._woken.is_set():
-            return True
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._woken.wait()
-        except TimeoutError:
-            return False
-        return True
+            await asyncio.sleep(0)
+        else:
+            await self._woken.wait()

@@ -79,7 +79,7 @@ async def tail(
             if page is None:
                 if not wait or after is not None:
                     raise gone(name)
-                await feed.wait(IDLE_S)
+                await _told(feed, IDLE_S)
                 continue
             info = page.info
             after = after or Position(info.generation, 0)
@@ -97,17 +97,28 @@ async def tail(
                 await rescue(store, name)
                 continue
             # A lease that was seen running out is looked at when it must have been renewed.
-            while await feed.wait(info.lease_left_s or IDLE_S):
-                live = feed.take(info.generation, after.seq)
-                if live:
-                    entries = [Entry(Position(info.generation, seq), data) for seq, data in live]
-                    after = entries[-1].position
-                    yield entries
-                    await asyncio.sleep(0)  # a reader that never waits leaves the loop to others
-                if feed.stale:
-                    break
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(info.lease_left_s or IDLE_S, feed.changed)
+            try:
+                while not feed.stale:
+                    await feed.wait()
+                    live = feed.take(info.generation, after.seq)
+                    if live:
+                        entries = [Entry(Position(info.generation, seq), d) for seq, d in live]
+                        after = entries[-1].position
+                        yield entries
+            finally:
+                timer.cancel()
     finally:
         stop()
+
+
+async def _told(feed: Feed, timeout_s: float) -> None:
+    timer = asyncio.get_running_loop().call_later(timeout_s, feed.changed)
+    try:
+        await feed.wait()
+    finally:
+        timer.cancel()
 
 
 def lost_unheard(info: Info) -> ProducerLost:
