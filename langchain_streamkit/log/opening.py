@@ -72,7 +72,7 @@ def _sqlite(url: str, host: str, path: str) -> LogStore:
 
 
 def _redis(url: str) -> LogStore:
-    if importlib.util.find_spec("redis") is None:
+    if any(importlib.util.find_spec(name) is None for name in ("redis", "hiredis")):
         raise StreamError(
             f"{url!r} needs the extra redis: pip install 'langchain-streamkit[redis]'"
         )

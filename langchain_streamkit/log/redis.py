@@ -6,11 +6,12 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from hiredis import pack_command  # pyright: ignore[reportUnknownVariableType]
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from langchain_streamkit.errors import LogUnavailable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_pack = cast("Callable[[tuple[Any, ...]], bytes]", pack_command)
 _APPEND: Final = digest(APPEND)
 _STEP: Final = digest(STEP)
 
@@ -66,7 +68,6 @@ class RedisStore:
             retry_on_error=[],
             decode_responses=False,
         )
-        self._client = Redis(connection_pool=self._pool)
         self._live_connection()  # refuses what the URL may not say, now and not at the first use
         self._listeners = Listeners()
         self._hub = RedisHub(self._live_connection, self._listeners, _channel)
@@ -135,7 +136,6 @@ class RedisStore:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._hub.aclose()
-        await self._client.aclose()
         await self._pool.disconnect()
 
     def _call(self, script: str, name: str, *args: bytes | str | int) -> tuple[Any, ...]:
@@ -150,31 +150,61 @@ class RedisStore:
 
     async def _pipeline(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Make all calls at once; those of which Redis does not know the script, again."""
-        pipeline = self._client.pipeline(transaction=False)
-        for call in calls:
-            pipeline.execute_command(*call)  # pyright: ignore[reportUnknownMemberType]
-        replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        replies = await self._at_once(calls)
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            for script in (APPEND, STEP):
-                await cast("Awaitable[Any]", self._client.script_load(script))
-            for at, reply in zip(
-                unknown, await self._pipeline([calls[at] for at in unknown]), strict=True
-            ):
+            await self._at_once([("SCRIPT", "LOAD", script) for script in (APPEND, STEP)])
+            again = await self._at_once([calls[at] for at in unknown])
+            for at, reply in zip(unknown, again, strict=True):
                 replies[at] = reply
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         return replies
 
+    async def _at_once(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Return a reply, or the exception that Redis answered with, for each call.
+
+        What the client's own pipeline does, but packed by hiredis: packing a call of ours takes it
+        2.5 us, where the client takes 21 us.
+        """
+        get = cast("Callable[[], Awaitable[AbstractConnection]]", self._pool.get_connection)  # pyright: ignore[reportUnknownMemberType]
+        connection = await get()
+        try:
+            await connection.send_packed_command(b"".join(map(_pack, calls)))
+            replies: list[Any] = []
+            for _ in calls:
+                try:
+                    replies.append(await connection.read_response())
+                except ResponseError as exc:
+                    replies.append(exc)
+        except BaseException:  # answers that nobody waits for would be taken for those of others
+            await connection.disconnect(nowait=True)
+            raise
+        else:
+            return replies
+        finally:
+            await self._pool.release(connection)
+
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it works, or ``RETRY_S`` seconds are over: ``LogUnavailable``."""
         loop = asyncio.get_running_loop()
         end = loop.time() + RETRY_S
         wait_s = FIRST_WAIT_S
+        task = asyncio.current_task()
+        cancels = 0 if task is None else task.cancelling()
+
+        def heed() -> None:
+            # Before Python 3.12 `asyncio.wait_for`, which the client writes with, loses a cancel
+            # that comes as it ends (https://github.com/python/cpython/issues/86296).
+            if task is not None and task.cancelling() > cancels:
+                raise asyncio.CancelledError
+
         while True:
             try:
-                return await attempt()
+                done = await attempt()
+                heed()
+                return done
             except (RedisConnectionError, RedisTimeoutError, OSError) as exc:
                 if loop.time() + wait_s > end:
                     raise self._unavailable(str(exc)) from exc
@@ -182,6 +212,7 @@ class RedisStore:
                 await self._pool.disconnect(inuse_connections=False)
             except RedisError as exc:
                 raise self._unavailable(str(exc)) from exc
+            heed()
             await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
             wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
 

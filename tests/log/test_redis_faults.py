@@ -193,3 +193,17 @@ async def test_finished_log_is_removed_from_redis_by_itself(own: Place, admin: R
     await (await log.open(name)).finish(lines(1))
     for key in (f"sk:{{{name}}}:m", f"sk:{{{name}}}:s"):
         assert 100_000 < await admin.pttl(key) <= 110_001
+
+
+async def test_reader_that_is_cancelled_at_any_moment_stops(own: Place) -> None:
+    log, name = own.log(), new_name()
+    async with await log.open(name) as writer:
+        await writer.append(lines(1))
+        for moment in range(40):
+            reading = asyncio.create_task(log.read(name))
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            if reading.cancel():
+                await asyncio.wait([reading])
+                assert reading.cancelled(), f"after {moment} turns of the loop"
+        assert [entry.data for entry in await log.read(name)] == lines(1)
