@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError as LostConnection
 
 from langchain_streamkit import LogUnavailable, ReplayGap, RunGone
 from langchain_streamkit.log import redis as redis_module
+from langchain_streamkit.log import redis_hub
 from tests.log.reading import Reader, lines, new_name
 from tests.log.stores import redis_place
 
@@ -49,6 +50,22 @@ async def test_killed_connections_lose_and_double_nothing(own: Place, admin: Red
     await writer.finish()
     for reader in readers:
         assert await reader.end() == lines(*range(300))
+
+
+async def test_what_came_while_nobody_was_subscribed_is_read_then(
+    own: Place, admin: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_hub, "FIRST_WAIT_S", 0.3)
+    log, name = own.log(), new_name()
+    async with await log.open(name) as writer:
+        await writer.append(lines(1))
+        reader = Reader(log, name)
+        await reader.has(1)
+        await admin.client_kill_filter(_type="pubsub", skipme=True)
+        await asyncio.sleep(0.1)  # the loss is noticed, and what there was is read
+        await writer.append(lines(2))
+        assert await reader.has(2) == lines(1, 2)
+        await reader.leave()
 
 
 async def test_readers_of_a_process_share_one_subscribed_connection(
