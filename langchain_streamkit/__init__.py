@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from langchain_streamkit.api import stream as stream
     from langchain_streamkit.errors import AdaptError as AdaptError
     from langchain_streamkit.errors import BudgetExceeded as BudgetExceeded
+    from langchain_streamkit.errors import Fenced as Fenced
     from langchain_streamkit.errors import InvalidOutput as InvalidOutput
+    from langchain_streamkit.errors import LogUnavailable as LogUnavailable
+    from langchain_streamkit.errors import ProducerLost as ProducerLost
     from langchain_streamkit.errors import ReaderOverflow as ReaderOverflow
+    from langchain_streamkit.errors import ReplayGap as ReplayGap
     from langchain_streamkit.errors import RunCancelled as RunCancelled
+    from langchain_streamkit.errors import RunGone as RunGone
     from langchain_streamkit.errors import SinkError as SinkError
     from langchain_streamkit.errors import StreamError as StreamError
     from langchain_streamkit.errors import StreamUsageError as StreamUsageError
@@ -51,9 +56,14 @@ _HOMES = {
     "stream": "api",
     "AdaptError": "errors",
     "BudgetExceeded": "errors",
+    "Fenced": "errors",
     "InvalidOutput": "errors",
+    "LogUnavailable": "errors",
+    "ProducerLost": "errors",
     "ReaderOverflow": "errors",
+    "ReplayGap": "errors",
     "RunCancelled": "errors",
+    "RunGone": "errors",
     "SinkError": "errors",
     "StreamError": "errors",
     "StreamUsageError": "errors",
@@ -89,13 +99,18 @@ __all__ = [
     "CallbackSink",
     "ConsoleSink",
     "Event",
+    "Fenced",
     "InvalidOutput",
     "JSONLSink",
+    "LogUnavailable",
+    "ProducerLost",
     "QueueSink",
     "Quota",
     "ReaderOverflow",
+    "ReplayGap",
     "Run",
     "RunCancelled",
+    "RunGone",
     "RunSnapshot",
     "SinkError",
     "StreamCallbackHandler",

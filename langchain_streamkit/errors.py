@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from langchain_streamkit.log.position import Position
     from langchain_streamkit.tokens.spending import Spent
 
 
@@ -88,6 +89,36 @@ class InvalidOutput(StreamError):
 
 class ProducerLost(StreamError):
     """Whoever made the run is gone before its end: what was being read broke off."""
+
+
+class Fenced(StreamError):
+    """A log is not, or no longer, this producer's to write: stop the run.
+
+    ``run_id`` is the run that has the log, or had it last, where it is known.
+    """
+
+    def __init__(self, message: str, *, run_id: str | None = None) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+class RunGone(StreamError):
+    """There is no such log: never written, or its time to live is over."""
+
+
+class ReplayGap(StreamError):
+    """A log no longer has all that follows the position asked for.
+
+    ``oldest`` is the position after which everything is there; None where nothing is.
+    """
+
+    def __init__(self, message: str, *, oldest: Position | None = None) -> None:
+        super().__init__(message)
+        self.oldest = oldest
+
+
+class LogUnavailable(StreamError):
+    """The store of a log cannot be reached, or refuses; what was asked may have been done."""
 
 
 class SourceFailed(StreamError):

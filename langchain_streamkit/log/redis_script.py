@@ -1,0 +1,187 @@
+"""The scripts of a Redis log: each step of ``LogStore`` is one of them, run by Redis as a whole.
+
+Two keys for each stream, in one slot: ``sk:{name}:m``, a hash with the record of ``rules.py``, and
+``sk:{name}:s``, a stream whose entry ``<seq>-0`` has the event in its field ``d``. What is added is
+published to the channel ``sk:{name}:c`` as ``<generation> <first seq>`` and a line for each event;
+an empty message says that something else has changed. ``sk:cancel`` carries the names of streams
+whose run is asked to stop. Redis' own clock is everybody's. The keys live a little longer than the
+stream, whose field ``expires`` is what counts, so that an append need not set that time anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+CANCEL_CHANNEL: Final = "sk:cancel"
+
+APPEND: Final = r"""
+local meta, entries = KEYS[1], KEYS[2]
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local owner, first, ending, given = ARGV[3], tonumber(ARGV[4]), ARGV[5], #ARGV - 5
+local last = first + given - 1
+local r = redis.call('HMGET', meta, 'owner', 'state', 'top', 'expires', 'cancel', 'generation',
+                     'lease_ms', 'ttl_ms', 'kept')
+if not r[1] or tonumber(r[4]) <= now then return {'gone', 0, ''} end
+local top, cancel, ttl = tonumber(r[3]), r[5], tonumber(r[8])
+if r[1] ~= owner then return {'fenced', top, cancel} end
+if r[2] ~= 'running' then
+  return {(ending ~= '' and last <= top) and 'ok' or 'fenced', top, cancel}
+end
+if first > top + 1 then return {'behind', top, cancel} end
+local fresh = {}
+for seq = math.max(first, top + 1), last do
+  local data = ARGV[6 + seq - first]
+  redis.call('XADD', entries, string.format('%.0f-0', seq), 'd', data)
+  fresh[#fresh + 1] = data
+end
+local newest = math.max(top, last)
+local lease_until = now + tonumber(r[7])
+local expires = lease_until + ttl
+local state = 'running'
+if ending ~= '' then state, expires = ending, now + ttl end
+local kept = tonumber(r[9])
+if ending ~= '' or kept < expires then
+  kept = expires + math.floor(ttl / 10) + 1
+  local left = string.format('%.0f', kept - now)
+  redis.call('PEXPIRE', meta, left)
+  redis.call('PEXPIRE', entries, left)
+elseif top == 0 and newest > 0 then
+  redis.call('PEXPIRE', entries, string.format('%.0f', kept - now))
+end
+redis.call('HSET', meta, 'state', state, 'top', string.format('%.0f', newest),
+           'lease_until', string.format('%.0f', lease_until),
+           'expires', string.format('%.0f', expires), 'kept', string.format('%.0f', kept))
+if #fresh > 0 then
+  redis.call('PUBLISH', ARGV[2],
+             string.format('%s %.0f\n', r[6], top + 1) .. table.concat(fresh, '\n'))
+end
+if ending ~= '' then redis.call('PUBLISH', ARGV[2], '') end
+return {'ok', newest, cancel}
+"""
+
+STEP: Final = r"""
+local meta, entries = KEYS[1], KEYS[2]
+local op, channel = ARGV[3], ARGV[2]
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local names = {'generation', 'state', 'top', 'run_id', 'start', 'owner', 'lease_ms',
+               'lease_until', 'lasting', 'cancel', 'ttl_ms', 'expires', 'kept'}
+local r = nil
+local function load()
+  local found = redis.call('HMGET', meta, unpack(names))
+  if not found[1] or tonumber(found[12]) <= now then return end
+  r = {}
+  for i, name in ipairs(names) do r[name] = found[i] end
+  for _, name in ipairs({'top', 'start', 'lease_ms', 'lease_until', 'ttl_ms', 'expires'}) do
+    r[name] = tonumber(r[name])
+  end
+end
+local function save()
+  r.kept = r.expires + math.floor(r.ttl_ms / 10) + 1
+  local flat = {}
+  for _, name in ipairs(names) do
+    local value = r[name]
+    if type(value) == 'number' then value = string.format('%.0f', value) end
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  redis.call('HSET', meta, unpack(flat))
+  local left = string.format('%.0f', math.max(1, r.kept - now))
+  redis.call('PEXPIRE', meta, left)
+  redis.call('PEXPIRE', entries, left)
+end
+local function renew()
+  r.lease_until = now + r.lease_ms
+  r.expires = r.lease_until + r.ttl_ms
+end
+local function answer(status, page)
+  if not r then return {'gone'} end
+  local first = redis.call('XRANGE', entries, '-', '+', 'COUNT', 1)
+  local oldest = r.top + 1
+  if first[1] then oldest = tonumber(string.match(first[1][1], '^%d+')) end
+  local left = 0
+  if r.state == 'running' then left = math.max(0, r.lease_until - now) end
+  return {status, r.generation, r.state, r.top, oldest, r.run_id, r.start, r.lasting, left,
+          r.cancel, page or {}}
+end
+local function changed() redis.call('PUBLISH', channel, '') end
+
+load()
+
+if op == 'read' then
+  if not r then return {'gone'} end
+  local limit = tonumber(ARGV[5])
+  if limit == 0 then return answer('ok') end
+  local from = string.format('%.0f-0', tonumber(ARGV[4]) + 1)
+  return answer('ok', redis.call('XRANGE', entries, from, '+', 'COUNT', limit))
+end
+
+if op == 'claim' then
+  local owner = ARGV[4]
+  if not r then
+    redis.call('DEL', meta, entries)
+    r = {generation = ARGV[6], state = 'idle', top = 0}
+  elseif r.owner == owner and r.state == 'running' then
+    return answer('ok')
+  elseif r.state == 'finished' then
+    return answer('finished')
+  elseif r.state == 'running' then
+    return answer(r.lease_until > now and 'held' or 'lapsed')
+  end
+  r.state, r.owner, r.run_id, r.start = 'running', owner, ARGV[5], r.top + 1
+  r.lasting, r.cancel = ARGV[7], ''
+  r.lease_ms, r.ttl_ms = tonumber(ARGV[8]), tonumber(ARGV[9])
+  local oldest = r.top + 1 - tonumber(ARGV[10])
+  if oldest > 1 then
+    redis.call('XTRIM', entries, 'MINID', '=', string.format('%.0f-0', oldest))
+  end
+  renew()
+  save()
+  changed()
+  return answer('ok')
+end
+
+if not r then return {'gone'} end
+
+if op == 'take_over' then
+  if r.state ~= 'running' then return answer('finished') end
+  if r.owner ~= ARGV[4] then
+    if r.lease_until > now then return answer('held') end
+    r.owner, r.lease_ms = ARGV[4], tonumber(ARGV[5])
+    renew()
+    save()
+  end
+  return answer('ok')
+end
+
+if op == 'cancel' then
+  if r.state ~= 'running' then return answer('finished') end
+  if r.cancel == '' then r.cancel = ARGV[4] end
+  save()
+  redis.call('PUBLISH', ARGV[5], ARGV[6])
+  return answer('ok')
+end
+
+if op == 'expire' then
+  r.expires = now + tonumber(ARGV[4])
+  if r.expires <= now then redis.call('DEL', meta, entries) else save() end
+  changed()
+  return answer('ok')
+end
+
+return redis.error_reply('no such step: ' .. op)
+"""
+
+
+def digest(script: str) -> str:
+    """Return how Redis calls a script that it has been told."""
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
