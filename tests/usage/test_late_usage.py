@@ -27,7 +27,7 @@ def test_a_call_that_ends_after_its_message_was_aborted_leaves_the_runs_sum_as_t
     made.feed(ModelStart(4, call, chain, "model", model="m", prompt=prompt))
     made.feed(Token(5, call, "m1", "Hello "))
     made.feed(Failure(6, chain, ValueError("a sibling")))
-    made.feed(ModelEnd(7, call, AIMessage("Hello you", id="m1", usage_metadata=USED)))  # type: ignore[arg-type]
+    made.feed(ModelEnd(7, call, AIMessage("Hello you", id="m1", usage_metadata=USED)))
     made.finish(8, None)
     events: list[Any] = made.outbox.seal()
 
