@@ -15,7 +15,7 @@ from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.opening import READ_ONCE, opened, opened_sync
 from langchain_streamkit.sources.adapters import recognise
 from langchain_streamkit.sources.adapters.base import Unadaptable
-from langchain_streamkit.sources.callbacks import StopRun
+from langchain_streamkit.sources.control_flow import StopRun
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator

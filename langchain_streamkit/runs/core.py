@@ -21,8 +21,7 @@ from langchain_streamkit.runs.usage_ledger import UsageLedger
 from langchain_streamkit.sinks.base import apart
 from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.adapters.base import Unadaptable
-from langchain_streamkit.sources.callbacks import StopRun
-from langchain_streamkit.sources.control_flow import outcome_of
+from langchain_streamkit.sources.control_flow import StopRun, outcome_of
 from langchain_streamkit.sources.langgraph import handler_base, output_mode_of, watch_graph
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.results import is_interrupted, now_ms

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.hanging_up import hang_up_of
-from langchain_streamkit.sources.callbacks import StopRun
+from langchain_streamkit.sources.control_flow import StopRun
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator

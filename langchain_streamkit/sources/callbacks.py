@@ -44,14 +44,6 @@ _T = TypeVar("_T")
 _TEXT_MODEL = Known(TEXT_MODEL, None)
 
 
-class StopRun(BaseException):
-    """Raised inside callbacks of a run that was told to stop.
-
-    Not an ``Exception``, so that fallbacks, retries, tools and ``except Exception`` in user code
-    let it through, and LangChain does not log it as a handler's error.
-    """
-
-
 def context_parent() -> UUID | None:
     """The run in whose context this is called, as LangChain's own context variable has it."""
     config = var_child_runnable_config.get()

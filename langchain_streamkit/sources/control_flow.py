@@ -8,12 +8,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_streamkit.sources.callbacks import StopRun
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_streamkit.events import StepOutcome
+
+
+class StopRun(BaseException):
+    """Raised inside callbacks of a run that was told to stop.
+
+    Not an ``Exception``, so that fallbacks, retries, tools and ``except Exception`` in user code
+    let it through, and LangChain does not log it as a handler's error.
+    """
 
 
 class LeftBehind(Exception):
