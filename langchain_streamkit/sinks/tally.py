@@ -6,10 +6,11 @@ messages the sums are those of their usage.
 
 from __future__ import annotations
 
+import functools
 from decimal import Decimal
 
 from langchain_streamkit import events as ev
-from langchain_streamkit.amounts import usage_facts
+from langchain_streamkit.amounts import EXACT, usage_facts
 
 
 class Tally:
@@ -55,7 +56,7 @@ class Tally:
             sum(used.input_tokens for used in parts),
             sum(used.output_tokens for used in parts),
             "estimated" if any(used.source == "estimated" for used in parts) else "counted",
-            cost=str(sum(costs)) if costs else None,
+            cost=str(functools.reduce(EXACT.add, costs)) if costs else None,
         )
         return " · ".join(usage_facts(total))
 
