@@ -88,8 +88,9 @@ class Guard:
 
     def failed(self, run_id: UUID, *, aborted: bool) -> None:
         """A run has failed or was left; a model's has spent what it had until then."""
-        self._tallies.pop(run_id, None)
-        self._warn(self._meter.call_ends(run_id, None, "aborted" if aborted else "failed"))
+        tally = self._tallies.pop(run_id, None)
+        told = tally.counts if tally else None
+        self._warn(self._meter.call_ends(run_id, told, "aborted" if aborted else "failed"))
 
     def _tell(self, verdicts: tuple[Verdict, ...]) -> None:
         for verdict in verdicts:

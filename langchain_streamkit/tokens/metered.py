@@ -99,15 +99,18 @@ class MeteredCall:
         """Return what it has spent when it is over; see ``Meter.call_ends``."""
         if status == "cached":
             return NOTHING
+        output = sum(counter.final() for counter in self._counters.values())
         if counts is not None and (counts.input_tokens or counts.output_tokens):
-            return Spent(
+            told = Spent(
                 input_tokens=counts.input_tokens,
                 output_tokens=counts.output_tokens,
                 cost=self._final_price(counts),
                 unpriced_calls=self.opening.unpriced_calls,
                 model_calls=1,
             )
-        output = sum(counter.final() for counter in self._counters.values())
+            # Of an answer that broke off it may be what was known at its beginning.
+            more = 0 if status == "ok" else max(0, output - counts.output_tokens)
+            return told + self._answer(more)
         if status == "failed" and not output:
             return Spent(model_calls=1)
         return self.opening + self._answer(output)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 
 from langchain_streamkit import Budget, BudgetExceeded, Quota, StreamCallbackHandler, stream
@@ -37,6 +38,19 @@ def test_usage_that_each_chunk_repeats_is_spent_once(route: str, usage_on: Any) 
         model.invoke("hi", {"callbacks": [StreamCallbackHandler(budget=[quota, budget])]})
     spent = quota.spent()
     assert (spent.model_calls, spent.input_tokens, spent.output_tokens) == (1, 9, 7)
+
+
+def test_what_the_provider_told_of_a_prompt_is_spent_if_the_answer_breaks_off() -> None:
+    counts: Any = {"input_tokens": 100, "output_tokens": 1, "total_tokens": 101}
+    first = AIMessageChunk(content="", usage_metadata=counts)
+    model = ScriptedModel([[first, "one two three four", ValueError("gone")]])
+    quota = shared()
+    run = stream(model, "hi", budget=quota)
+    with pytest.raises(ValueError, match="gone"):
+        run.result()
+    spent, usage = quota.spent(), run.ledger.total()
+    assert (spent.input_tokens, spent.output_tokens) == (100, 4)
+    assert (usage.input_tokens, usage.output_tokens) == (100, 4)
 
 
 @pytest.mark.parametrize("traps", [[], [decimal.Inexact, decimal.Rounded]])
