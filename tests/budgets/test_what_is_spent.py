@@ -11,7 +11,14 @@ import pytest
 from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 
-from langchain_streamkit import Budget, BudgetExceeded, Quota, StreamCallbackHandler, stream
+from langchain_streamkit import (
+    Budget,
+    BudgetExceeded,
+    Quota,
+    StreamCallbackHandler,
+    adapt,
+    stream,
+)
 from langchain_streamkit.events import RunFinished
 from langchain_streamkit.testing import ScriptedModel, Turn, assert_legal
 from tests.runs.watching import WAIT_S
@@ -109,3 +116,13 @@ def test_a_cost_that_no_record_can_hold_never_keeps_a_run_from_its_end(
     assert isinstance(events[-1], RunFinished)
     told = events[-1].usage.cost
     assert (told and told[:8]) == cost
+
+
+@pytest.mark.parametrize("usage_on", ["last_chunk", "every_chunk"])
+async def test_what_the_provider_told_an_adapted_stream_is_spent(usage_on: Any) -> None:
+    model = ScriptedModel([SEVEN], usage_on=usage_on)
+    quota = shared()
+    run = adapt(model.astream_events("hi", version="v2"), budget=quota)
+    await run.result()
+    spent = quota.spent()
+    assert (spent.model_calls, spent.input_tokens, spent.output_tokens) == (1, 9, 7)
