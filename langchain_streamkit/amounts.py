@@ -6,7 +6,7 @@ above zero never looks like zero.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.events import Usage
 
+EXACT: Final = Context(prec=100, traps=[])
+"""Reckons with dollars whatever the application has set for its own decimals."""
 _FEWEST_PLACES: Final = 4
 
 
@@ -45,7 +47,7 @@ def _about(usage: Usage, way: str = "") -> str:
 
 def dollars(cost: Decimal, places: int) -> str:
     """Return a cost with so many decimals, half a unit rounded up: ``$1,204.0050``."""
-    return f"${cost.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,f}"
+    return f"${cost.quantize(Decimal((0, (1,), -places)), ROUND_HALF_UP, EXACT):,f}"
 
 
 def places_for(costs: Iterable[Decimal | None]) -> int:

@@ -185,9 +185,11 @@ class RunCore:
         self.stop_reason = reason
         self._stop()
 
-    def _halt(self, _: errors.BudgetExceeded) -> NoReturn:
+    def _halt(self, error: errors.BudgetExceeded) -> NoReturn:
         """Stop the run because of a budget, in the callback that exceeds it."""
-        if not (self.ended or self.stopping):
+        if not self.stopping:
+            if self.ended:  # by itself: what goes on has nobody above it who takes our stop
+                raise error
             self.stop_reason = "budget"
             self.stops_itself = True
             self._stop()

@@ -6,11 +6,12 @@ messages the sums are those of their usage.
 
 from __future__ import annotations
 
+import functools
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from langchain_streamkit import events as ev
-from langchain_streamkit.amounts import usage_facts
+from langchain_streamkit.amounts import EXACT, usage_facts
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -59,7 +60,7 @@ class Tally:
             sum(used.input_tokens for used in parts),
             sum(used.output_tokens for used in parts),
             _least_certain(parts),
-            cost=str(sum(costs)) if costs else None,
+            cost=str(functools.reduce(EXACT.add, costs)) if costs else None,
         )
         return " · ".join(usage_facts(total))
 

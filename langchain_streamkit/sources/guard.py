@@ -12,9 +12,9 @@ import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_streamkit.sources.lane import Lanes
-from langchain_streamkit.sources.piece_types import ReasoningPiece, TextPiece, ToolPiece
+from langchain_streamkit.sources.piece_types import ReasoningPiece, TextPiece, ToolPiece, UsagePiece
 from langchain_streamkit.sources.pieces import whole_pieces
-from langchain_streamkit.sources.usage import read_counts
+from langchain_streamkit.sources.usage import UsageTally, read_counts
 from langchain_streamkit.tokens.limits import Exceeded, Unpriced
 from langchain_streamkit.tokens.message_meter import method_for
 from langchain_streamkit.tokens.prompt import prompt_tokens
@@ -45,6 +45,8 @@ class Guard:
         self._meter = meter
         self._halt = halt
         self._note = note
+        self._tallies: dict[UUID, UsageTally] = {}
+        """Of the calls that tell usage while they speak."""
         self._told = False
         """It is known that the run has to stop."""
 
@@ -67,6 +69,9 @@ class Guard:
             if verdicts := self._meter.text(run_id, pieces):
                 self._tell(verdicts)
             return
+        for piece in pieces:
+            if isinstance(piece, UsagePiece):
+                self._tallies.setdefault(run_id, UsageTally()).add(piece.counts)
         for text, block in _texts(pieces):
             self._tell(self._meter.text(run_id, text, block))
 
@@ -76,12 +81,16 @@ class Guard:
         if message is not None and not (cached or self._meter.heard(run_id)):
             for text, block in _texts(whole_pieces(message)):
                 verdicts += self._meter.text(run_id, text, block)
-        told = read_counts(getattr(message, "usage_metadata", None))
+        tally = self._tallies.pop(run_id, None)
+        # LangChain adds up what the chunks told, there too where each repeats the total so far.
+        told = tally.counts if tally else read_counts(getattr(message, "usage_metadata", None))
         self._warn(verdicts + self._meter.call_ends(run_id, told, "cached" if cached else "ok"))
 
     def failed(self, run_id: UUID, *, aborted: bool) -> None:
         """A run has failed or was left; a model's has spent what it had until then."""
-        self._warn(self._meter.call_ends(run_id, None, "aborted" if aborted else "failed"))
+        tally = self._tallies.pop(run_id, None)
+        told = tally.counts if tally else None
+        self._warn(self._meter.call_ends(run_id, told, "aborted" if aborted else "failed"))
 
     def _tell(self, verdicts: tuple[Verdict, ...]) -> None:
         for verdict in verdicts:

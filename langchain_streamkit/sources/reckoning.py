@@ -43,13 +43,14 @@ def reckoned(
     ``told`` is what the provider reported, ``said`` what was counted of the answer (None if nothing
     is counted), ``prompt`` estimates the prompt (None if it is not known); a ``live`` call goes on.
 
+    * Zeros are no word: every prompt has tokens.
     * What a provider told of a finished call stands. Of a call that broke off it may be what it
       knew at the beginning: where more was said than it told, the answer is estimated.
     * A call that failed before it said anything was refused: it used nothing.
     * Without a word from the provider the numbers are ``counted`` if the call finished, its prompt
       is known and its encoding is the model's own; else they are ``estimated``.
     """
-    if told is not None:
+    if told is not None and told.total_tokens:
         if status == "ok" or said is None or told.output_tokens >= said.tokens:
             return Reckoned(told, "provider")
         tokens_in = told.input_tokens or prompt() or 0

@@ -55,7 +55,8 @@ class Ledger:
     def add(self, record: UsageRecord) -> None:
         """Write down a call, in place of what was known of it (a late answer has the true numbers).
 
-        What was retracted stays so, and a user and a thread that were known stay known. Raises
+        What was retracted stays so, and a user, a thread and the cost of the same tokens that were
+        known stay known. Raises
         StreamUsageError for what is no UsageRecord.
         """
         if not isinstance(record, UsageRecord):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -102,12 +103,16 @@ class Ledger:
 
     def _put(self, record: UsageRecord) -> None:
         known = self._records.get(record.call_id)
-        if known is not None:  # a callback does not know for whom a run is made
+        if known is not None:  # a callback knows neither for whom a run is made nor its prices
+            cost = record.cost
+            if cost is None and _tokens(record) == _tokens(known):
+                cost = known.cost
             record = msgspec.structs.replace(
                 record,
                 retracted=record.retracted or known.retracted,
                 user=record.user or known.user,
                 thread_id=record.thread_id or known.thread_id,
+                cost=cost,
             )
         self._records[record.call_id] = record
 
@@ -195,3 +200,7 @@ class Ledger:
 
     def _repr_html_(self) -> str:
         return self.table().to_html()
+
+
+def _tokens(record: UsageRecord) -> tuple[str | None, int, int, int]:
+    return record.model, record.input_tokens, record.output_tokens, record.total_tokens

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import msgspec
 
+from langchain_streamkit.amounts import EXACT
 from langchain_streamkit.errors import BudgetExceeded
 from langchain_streamkit.tokens.budget import LimitName
 from langchain_streamkit.tokens.prices import cost_text
@@ -147,7 +148,7 @@ class _Level:
         self.near: Amount | None = None
         """None once it is told."""
         if warn_at is not None and allowed:
-            near = allowed * Decimal(str(warn_at))
+            near = EXACT.multiply(Decimal(allowed), Decimal(str(warn_at)))
             self.near = near if isinstance(allowed, Decimal) else math.ceil(near)
         self.next: Amount = allowed if self.near is None else self.near
         """Below this nothing is to be told."""

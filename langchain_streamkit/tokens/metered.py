@@ -12,6 +12,7 @@ from collections.abc import Hashable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from langchain_streamkit.amounts import EXACT
 from langchain_streamkit.tokens.counter import TokenCounter
 from langchain_streamkit.tokens.models import encoding_for_model
 from langchain_streamkit.tokens.spending import NOTHING, Spent
@@ -65,7 +66,7 @@ class MeteredCall:
         cost = self._per_token = Decimal(0)
         if prompt is not None and with_one is not None:
             cost = prompt
-            self._per_token = with_one - prompt
+            self._per_token = EXACT.subtract(with_one, prompt)
         self.opening = Spent(
             input_tokens=prompt_tokens,
             cost=cost,
@@ -98,21 +99,24 @@ class MeteredCall:
         """Return what it has spent when it is over; see ``Meter.call_ends``."""
         if status == "cached":
             return NOTHING
+        output = sum(counter.final() for counter in self._counters.values())
         if counts is not None and (counts.input_tokens or counts.output_tokens):
-            return Spent(
+            told = Spent(
                 input_tokens=counts.input_tokens,
                 output_tokens=counts.output_tokens,
                 cost=self._final_price(counts),
                 unpriced_calls=self.opening.unpriced_calls,
                 model_calls=1,
             )
-        output = sum(counter.final() for counter in self._counters.values())
+            # Of an answer that broke off it may be what was known at its beginning.
+            more = 0 if status == "ok" else max(0, output - counts.output_tokens)
+            return told + self._answer(more)
         if status == "failed" and not output:
             return Spent(model_calls=1)
         return self.opening + self._answer(output)
 
     def _answer(self, tokens: int) -> Spent:
-        return Spent(output_tokens=tokens, cost=self._per_token * tokens)
+        return Spent(output_tokens=tokens, cost=EXACT.multiply(self._per_token, Decimal(tokens)))
 
     def _price(self, tokens_in: int, tokens_out: int) -> Decimal | None:
         if self._prices is None:
@@ -125,5 +129,5 @@ class MeteredCall:
         if self.priced and self._prices is not None:
             price = self._prices.price_of(counts, self.model, self.provider)
         if price is None:  # not used in a way that has a price, or none is known at all
-            price = self.opening.cost + self._per_token * counts.output_tokens
+            price = (self.opening + self._answer(counts.output_tokens)).cost
         return price

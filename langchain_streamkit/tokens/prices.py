@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation, localcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, cast
 
+from langchain_streamkit.amounts import EXACT
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.text import short_repr
 from langchain_streamkit.tokens.details import TokenDetails, count_of, read_details
@@ -32,7 +33,12 @@ FIELDS: Final = {
     "audio_output": "output",
 }
 """The prices of a table; one that is left out is the price of the field named here."""
+MAX_DOLLARS: Final = Decimal(10) ** 15
+"""Of one call; more is no cost, but a wrong number of tokens."""
+MAX_DECIMALS: Final = 60
 _MILLION: Final = 1_000_000
+_LIBRARYS: Final = Context(prec=28)
+"""Python's usual one: how genai-prices reckons must not depend on what the application has set."""
 
 
 class Counted(Protocol):
@@ -105,9 +111,11 @@ class Prices:
             tokens_in, tokens_out, parts = usage.input_tokens, usage.output_tokens, usage.parts
         parts = _within(parts, tokens_in, tokens_out)
         if model in self._own:
-            return _own_price(self._own[model], tokens_in, tokens_out, parts)
+            with localcontext(EXACT):
+                return _sane(_own_price(self._own[model], tokens_in, tokens_out, parts))
         library = load_prices()
-        price = _library_price(library, tokens_in, tokens_out, parts, model, provider)
+        with localcontext(_LIBRARYS):
+            price = _library_price(library, tokens_in, tokens_out, parts, model, provider)
         if price is None and (model, provider) not in self.unknown:
             self._tell(model, provider, installed=library is not None)
         return price
@@ -274,4 +282,14 @@ def _library_price(
     ):
         return None  # the model is listed, but not this price of it, which would count as 0
     price: Decimal = found.total_price
+    return _sane(price)
+
+
+def _sane(price: Decimal) -> Decimal | None:
+    """What a usage record can hold of it: None beyond ``MAX_DOLLARS``, else up to 60 decimals."""
+    if price >= MAX_DOLLARS:
+        return None
+    exponent = price.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -MAX_DECIMALS:
+        return price.quantize(Decimal((0, (1,), -MAX_DECIMALS)), context=EXACT)
     return price

@@ -15,10 +15,8 @@ import msgspec
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.events import UsageSource, UsageStatus
 from langchain_streamkit.text import clean_text, short_repr
-from langchain_streamkit.tokens.prices import cost_text
+from langchain_streamkit.tokens.prices import MAX_DECIMALS, MAX_DOLLARS, cost_text
 
-_MAX_DOLLARS = Decimal(10) ** 15
-_MAX_DECIMALS = 60
 """Within these limits sums are exact (``totals.py``), and no text of a cost is long."""
 
 
@@ -118,11 +116,11 @@ def checked_cost(cost: object) -> Decimal:
     Raises StreamUsageError for what is no Decimal, not finite, negative, beyond 1e15 or has more
     than 60 decimals.
     """
-    if isinstance(cost, Decimal) and cost.is_finite() and 0 <= cost < _MAX_DOLLARS:
+    if isinstance(cost, Decimal) and cost.is_finite() and 0 <= cost < MAX_DOLLARS:
         if not cost:
             return Decimal(0)
         exponent = cost.as_tuple().exponent
-        if isinstance(exponent, int) and exponent >= -_MAX_DECIMALS:
+        if isinstance(exponent, int) and exponent >= -MAX_DECIMALS:
             return cost
     raise StreamUsageError(
         f"cost is {short_repr(cost)}: write US dollars as a Decimal, Decimal('0.0025'), or None "

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from langchain_streamkit.amounts import EXACT
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.tokens.prices import cost_text
 
@@ -37,7 +38,7 @@ class Spent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return Spent(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
-            cost=self.cost + other.cost,
+            cost=EXACT.add(self.cost, other.cost),
             unpriced_calls=self.unpriced_calls + other.unpriced_calls,
             model_calls=self.model_calls + other.model_calls,
             tool_calls=self.tool_calls + other.tool_calls,
@@ -47,7 +48,7 @@ class Spent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return Spent(
             input_tokens=self.input_tokens - other.input_tokens,
             output_tokens=self.output_tokens - other.output_tokens,
-            cost=self.cost - other.cost,
+            cost=EXACT.subtract(self.cost, other.cost),
             unpriced_calls=self.unpriced_calls - other.unpriced_calls,
             model_calls=self.model_calls - other.model_calls,
             tool_calls=self.tool_calls - other.tool_calls,

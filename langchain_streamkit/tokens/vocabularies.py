@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import lzma
+import os
 import threading
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 _loaded: dict[EncodingName, tiktoken.Encoding] = {}
 _lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # What is being loaded is waited for: the child has no thread that would release the lock.
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 def load_encoding(name: EncodingName) -> tiktoken.Encoding:

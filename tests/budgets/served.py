@@ -94,6 +94,22 @@ def talking(_: Mapping[str, Any]) -> Turn:
     return Turn(words(200), delay=SEEN_WITHIN_S)
 
 
+class Together:
+    """Answers that go on and on, and begin when all of them were asked for."""
+
+    def __init__(self, answers: int = 2) -> None:
+        self._answers = answers
+        self._asked = 0
+
+    def __call__(self, body: Mapping[str, Any]) -> Turn:
+        self._asked += 1
+        turn = talking(body)
+        return Turn([self, *turn.chunks], delay=turn.delay)
+
+    def is_set(self) -> bool:
+        return self._asked >= self._answers
+
+
 def model_of(provider: ScriptedProvider, **options: Any) -> ChatOpenAI:
     given: dict[str, Any] = {"max_retries": 0, **options}
     return ChatOpenAI(model="scripted", base_url=provider.base_url, api_key="none", **given)  # type: ignore[arg-type]  # a plain str, as users write

@@ -20,12 +20,12 @@ from tests.budgets.served import (
     BUDGET,
     SEEN_WITHIN_S,
     Silent,
+    Together,
     Work,
     assert_stopped,
     assert_told,
     by_route,
     model_of,
-    talking,
 )
 from tests.runs.watching import WAIT_S
 
@@ -79,7 +79,7 @@ async def test_the_connection_is_closed_within_100_ms(route: str, work: str) -> 
     "route", ["reader", "sse_bytes", "adapt", "with_sinks_astream", "handler_abatch"]
 )
 async def test_parallel_answers_get_at_most_one_chunk_more_each(route: str) -> None:
-    async with scripted_provider(talking) as provider:
+    async with scripted_provider(Together()) as provider:
         seen = await by_route(ASYNC_ROUTES[route], ASYNC_WORKS["fan"](model_of(provider)))
         assert len(provider.requests) == 2
         for request in provider.requests:

@@ -17,12 +17,12 @@ from tests.budgets.served import (
     SYNC_ROUTES,
     SYNC_WORKS,
     Silent,
+    Together,
     Work,
     assert_stopped,
     assert_told,
     by_route_sync,
     model_of,
-    talking,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_the_connection_is_closed_within_100_ms(route: str, work: str) -> None:
 
 @pytest.mark.parametrize("route", ["stream", "with_sinks_stream", "handler_batch"])
 def test_parallel_answers_get_at_most_one_chunk_more_each(route: str) -> None:
-    with scripted_provider(talking) as provider:
+    with scripted_provider(Together()) as provider:
         seen = by_route_sync(SYNC_ROUTES[route], SYNC_WORKS["fan"](model_of(provider)))
         assert len(provider.requests) == 2
         for request in provider.requests:
@@ -74,7 +74,7 @@ def test_parallel_answers_get_at_most_one_chunk_more_each(route: str) -> None:
 
 @pytest.mark.parametrize("route", ["stream", "with_sinks_invoke", "handler_invoke"])
 def test_branches_of_a_chain_are_left_in_their_threads(route: str) -> None:
-    with scripted_provider(talking) as provider:
+    with scripted_provider(Together()) as provider:
         model = model_of(provider)
         both = RunnableParallel(a=model, b=model)
         seen = by_route_sync(SYNC_ROUTES[route], Work(both, "hi"))

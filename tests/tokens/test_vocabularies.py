@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import os
 import subprocess
 import sys
+import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -153,3 +155,31 @@ async def test_in_a_loop_the_encoding_is_made_in_another_thread(
 def test_encodings_of_one_vocabulary_share_its_ranks() -> None:
     assert load_encoding("o200k_base")._mergeable_ranks is vocabularies._ranks("o200k_base")
     assert load_encoding("o200k_harmony")._mergeable_ranks is vocabularies._ranks("o200k_base")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_process_forked_while_a_vocabulary_loads_has_it() -> None:
+    """The thread that loads it is not in the child, which would wait for it forever."""
+    code = """
+        import os, signal, threading
+        from langchain_streamkit.tokens import vocabularies
+
+        loading, make = threading.Event(), vocabularies._make
+
+        def noted(name):
+            loading.set()
+            return make(name)
+
+        vocabularies._make = noted
+        threading.Thread(target=vocabularies.load_encoding, args=("cl100k_base",)).start()
+        loading.wait()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            vocabularies._make = None
+            vocabularies.load_encoding("cl100k_base")
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=120)

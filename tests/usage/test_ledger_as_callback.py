@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessageChunk
 
-from langchain_streamkit import StreamUsageError, UsageLedger
+from langchain_streamkit import StreamCallbackHandler, StreamUsageError, UsageLedger
 from langchain_streamkit.testing import ScriptedModel, ToolCall, Turn, scripted_provider
 from tests.guarantees.pains import asked_in_a_node
 from tests.scenarios.told import HI, USAGE, add, calls, says
@@ -223,3 +224,12 @@ def test_calls_from_many_threads_go_into_one_ledger() -> None:
     ledger = UsageLedger()
     says(FULL, cycle=True).batch(["hi"] * 40, {"callbacks": [ledger], "max_concurrency": 8})
     assert (ledger.total().calls, ledger.total().total_tokens) == (40, 600)
+
+
+def test_as_a_callback_beside_a_handler_that_knows_the_price_it_keeps_the_cost() -> None:
+    ledger = UsageLedger()
+    prices: Any = {"scripted": {"input": 1, "output": 1}}
+    handler = StreamCallbackHandler(ledger, prices=prices)
+    ScriptedModel(["one two"]).invoke("hi", {"callbacks": [handler, ledger]})
+    (record,) = ledger
+    assert record.cost == Decimal(record.total_tokens) / 1_000_000

@@ -137,6 +137,15 @@ async def test_cumulative_usage_is_recognised() -> None:
     assert (record.input_tokens, record.output_tokens, record.cache_read) == (100, 20, 60)
 
 
+@pytest.mark.parametrize("usage_on", ["last_chunk", "every_chunk"])
+async def test_zeros_are_no_report(usage_on: Any) -> None:
+    zeros = {"input_tokens": 0, "output_tokens": 0}
+    run = astream(says(Turn("one two three", usage=zeros), usage_on=usage_on), "hi")
+    await all_of(run)
+    (record,) = run.ledger
+    assert (record.source, record.output_tokens) == ("estimated", 3)
+
+
 async def test_details_that_a_service_tier_renames_are_found() -> None:
     counts: Any = {
         "input_tokens": 100,

@@ -18,9 +18,7 @@ from langchain_streamkit.sources.adapters.base import Adapter
 from langchain_streamkit.sources.assembler import MessageAssembler
 from langchain_streamkit.sources.callers import Known
 from langchain_streamkit.sources.piece_types import as_dict
-from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.shown import minter
-from langchain_streamkit.sources.signals import ModelEnd
 
 if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
@@ -166,7 +164,7 @@ class AnswerAdapter(Adapter):
         """End the call; returns its message."""
         message = answer.message(metadata, usage)
         # Empty, because there is nothing in it that was not said piece by piece.
-        self.tap.push(ModelEnd(now_ms(), self.root, AIMessage("", id=answer.id)))
+        self.tap.answered(self.root, AIMessage("", id=answer.id))
         return message
 
     def refuse_failed(self) -> None:

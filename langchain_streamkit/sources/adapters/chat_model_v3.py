@@ -14,8 +14,6 @@ from langchain_streamkit.sources.adapters.v3_messages import (
     message_id_of,
 )
 from langchain_streamkit.sources.piece_types import as_dict
-from langchain_streamkit.sources.results import now_ms
-from langchain_streamkit.sources.signals import ModelEnd
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
@@ -87,4 +85,4 @@ class ChatModelV3(Adapter):
         try:
             self._output, cached = reader.end(item)
         finally:
-            self.tap.push(ModelEnd(now_ms(), self.root, final(self._output), cached))
+            self.tap.answered(self.root, final(self._output), cached=cached)

@@ -30,8 +30,6 @@ from langchain_streamkit.sources.adapters.root_chunks import RootChunks
 from langchain_streamkit.sources.control_flow import LeftBehind, outcome_of
 from langchain_streamkit.sources.node_output import snapshot
 from langchain_streamkit.sources.pieces import extract, whole_pieces
-from langchain_streamkit.sources.results import now_ms
-from langchain_streamkit.sources.signals import ModelEnd
 
 if TYPE_CHECKING:
     from langchain_streamkit.sources.adapters.base import Take
@@ -227,7 +225,7 @@ class EventsV2(Adapter):
                 message, cached = answer_of(output)
                 self._speak_last(run)
                 output = event.data.get("output") if message is None else message
-                self.tap.push(ModelEnd(now_ms(), run.key, message and snapshot(message), cached))
+                self.tap.answered(run.key, message and snapshot(message), cached=cached)
             case "tool":
                 self.tap.tool_end(run.key, output)
             case _:
@@ -300,4 +298,4 @@ class EventsV2(Adapter):
         parent_key = parent.key if parent else None
         self.tap.model_start(key, parent_key, run.name, run.tags, run.metadata)
         self.token(key, None, whole_pieces(message))
-        self.tap.push(ModelEnd(now_ms(), key, snapshot(message), cached))
+        self.tap.answered(key, snapshot(message), cached=cached)

@@ -17,8 +17,6 @@ from langchain_streamkit.sources.adapters.namespaces import (
     holder_of,
     node_name,
 )
-from langchain_streamkit.sources.results import now_ms
-from langchain_streamkit.sources.signals import ModelEnd
 from langchain_streamkit.sources.tree import INTERNAL_KEYS, NS_SEPARATOR
 
 if TYPE_CHECKING:
@@ -235,7 +233,7 @@ class Tree:
     def end_call(self, call: Call, message: BaseMessage | None) -> None:
         """A model has answered; ``message`` completes what its chunks said."""
         call.open = False
-        self._tap.push(ModelEnd(now_ms(), call.run_id, message))
+        self._tap.answered(call.run_id, message)
 
     def end_tool(self, part: Part, output: object) -> None:
         """A tool has answered."""

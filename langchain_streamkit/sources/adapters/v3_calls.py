@@ -13,8 +13,6 @@ from langchain_streamkit.errors import AdaptError, SourceFailed
 from langchain_streamkit.sources.adapters.plain_state import tool_output
 from langchain_streamkit.sources.adapters.v3_messages import MessageReader, final, message_id_of
 from langchain_streamkit.sources.piece_types import as_dict, as_list
-from langchain_streamkit.sources.results import now_ms
-from langchain_streamkit.sources.signals import ModelEnd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,9 +94,9 @@ class ModelCalls:
         try:
             message, cached = call.reader.end(event)
         except AdaptError:
-            self._tap.push(ModelEnd(now_ms(), run_id, None))
+            self._tap.answered(run_id, None)
             raise
-        self._tap.push(ModelEnd(now_ms(), run_id, final(message), cached))
+        self._tap.answered(run_id, final(message), cached=cached)
         if message is not None:
             self._said(call.node, message)
         return message
@@ -108,7 +106,7 @@ class ModelCalls:
         run_id = self._fresh(_uuid_of_message(message.id), message.id)
         name = str(metadata.get("ls_model_name") or "model")
         self._tap.model_start(run_id, node.run_id, name, (), metadata)
-        self._tap.push(ModelEnd(now_ms(), run_id, final(message)))
+        self._tap.answered(run_id, final(message))
         self._said(node, message)
 
     def fell(self, error: BaseException) -> None:
