@@ -149,18 +149,11 @@ class Sequencer:
             end(self.normaliser)
         except Exception as exc:  # noqa: BLE001 -- whatever happens, the stream ends
             self._maker.report("the end", exc)
-            self._break_off(exc)
+            self.normaliser.break_off(now_ms(), exc)
         self._seal()
         self.ended = True
         self._tell_reader()
         return True
-
-    def _break_off(self, error: Exception) -> None:
-        try:
-            self.normaliser.break_off(now_ms(), error)
-        except Exception as exc:  # noqa: BLE001 -- what broke the end breaks the closing too
-            self._maker.report("the end", exc)
-            self.normaliser.stop_short(now_ms(), error)
 
     def _work(self, *, seal: bool) -> None:
         """Fold what was pushed; whoever holds the lock does it for all that push meanwhile."""

@@ -225,6 +225,14 @@ class Accounts:
 
     # ---- the run -----------------------------------------------------------------------------
 
+    def unknown(self, ts: int) -> tuple[Usage, Timing]:
+        """The run ends, and cannot be added up."""
+        self._over = True
+        usage = Usage(
+            call_id=self._run_id, input_tokens=0, output_tokens=0, total_tokens=0, source="none"
+        )
+        return usage, Timing(duration_ms=max(0, ts - self.started))
+
     def close(self, ts: int) -> tuple[Usage, Timing]:
         """The run ends at ``ts``: its usage and timing. What comes now is late."""
         self._over = True

@@ -20,8 +20,6 @@ from langchain_streamkit.events import (
     RunFinished,
     RunInterrupted,
     RunStarted,
-    Timing,
-    Usage,
 )
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.sources import signals as sig
@@ -228,20 +226,13 @@ class Normaliser:
         return info
 
     def break_off(self, ts: int, error: Exception) -> None:
-        """An error of ours kept the run from ending as it should: close what is open, and fail."""
-        self._close_all(ts, "error")
-        usage, timing = self._accounts.close(ts)
-        self._internal_failure(error, usage, timing)
-
-    def stop_short(self, ts: int, error: Exception) -> None:
-        """Not even what is open could be closed: readers learn at least that it is the end."""
-        usage = Usage(
-            call_id=self.run_id, input_tokens=0, output_tokens=0, total_tokens=0, source="none"
-        )
-        timing = Timing(duration_ms=max(0, ts - self._accounts.started))
-        self._internal_failure(error, usage, timing)
-
-    def _internal_failure(self, error: Exception, usage: Usage, timing: Timing) -> None:
+        """An error of ours kept the run from ending as it should: close what can be, and fail."""
+        try:
+            self._close_all(ts, "error")
+            usage, timing = self._accounts.close(ts)
+        except Exception as exc:  # noqa: BLE001 -- what broke the end breaks the closing too
+            LOGGER.error("run %s could not be closed", self.run_id, exc_info=exc)
+            usage, timing = self._accounts.unknown(ts)
         info = failures.error_info(error, error_id=uuid4().hex, where="run")
         fields = {"error": msgspec.structs.replace(info, code="internal")}
         self.outbox.add(RunFailed, {**fields, "usage": usage, "timing": timing})

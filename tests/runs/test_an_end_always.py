@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
-
-import pytest
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_streamkit import astream
 from langchain_streamkit.sources.accounts import Accounts
 from langchain_streamkit.testing import ScriptedModel
+
+if TYPE_CHECKING:
+    import pytest
 
 
 async def test_a_run_whose_accounts_cannot_be_closed_ends_as_an_internal_failure(
