@@ -9,7 +9,7 @@ import pytest
 
 from langchain_streamkit import Fenced, SinkError, astream, check_stream
 from langchain_streamkit.log import LogSink
-from langchain_streamkit.testing import ScriptedModel
+from langchain_streamkit.testing import ScriptedModel, Turn
 from tests.log.reading import Reader, jsons, new_name
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ async def test_run_whose_log_was_taken_away_stops(place: Place) -> None:
     writer = await log.open(name)
     place.clock.turn(61)
     assert await other.close_lost(name)
-    run = astream(ScriptedModel([TEXT]), "hi", sinks=[LogSink(writer)], on_sink_error="raise")
+    endless = ScriptedModel([Turn(chunks=[TEXT, asyncio.Event()])])  # it ends by the stop alone
+    run = astream(endless, "hi", sinks=[LogSink(writer)], on_sink_error="raise")
     with pytest.raises((Fenced, SinkError)):
         await run.result()
     assert await other.read(name) == []

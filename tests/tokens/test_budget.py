@@ -99,7 +99,7 @@ def test_one_budget_or_several_or_none_are_the_limits_of_a_run() -> None:
         (1000, r"budget=1000 is no Budget; write budget=Budget\(tokens=10_000\)"),
         ("1000", "budget='1000' is no Budget"),
         ([Budget(tokens=1), 5], r"budget= holds 5; write Budget\(tokens=10_000\) or Quota"),
-        ({"tokens": 5}, "budget= holds 'tokens'"),
+        ({"tokens": 5}, r"budget={'tokens': 5} is no Budget; write budget=Budget\(tokens"),
     ],
 )
 def test_what_is_no_limit_of_a_run_is_refused(given: Any, message: str) -> None:
