@@ -19,9 +19,10 @@ from tests.runs.watching import WAIT_S, aeventually, the_end
 PROMPT = ChatPromptTemplate.from_messages([("human", "{question}")])
 
 
-def chatty(n: int) -> ScriptedModel:
-    """A model whose events do not merge: blocks take turns."""
-    pieces = [{"index": i, "id": f"c{i}", "name": "work", "args": "{}"} for i in range(n)]
+def chatty(n: int, gate: threading.Event | None = None) -> ScriptedModel:
+    """A model whose events do not merge: blocks take turns. It waits for the ``gate`` first."""
+    pieces: list[Any] = [] if gate is None else [gate]
+    pieces += [{"index": i, "id": f"c{i}", "name": "work", "args": "{}"} for i in range(n)]
     return ScriptedModel([Turn(chunks=pieces, finish_reason="tool_calls")], cycle=True)
 
 
@@ -200,9 +201,11 @@ async def test_a_sleeping_reader_with_too_many_events_fails_the_run() -> None:
 
 
 def test_a_sleeping_reader_of_a_sync_run_with_too_many_events_fails_the_run() -> None:
-    run = stream(chatty(200), "hi", max_unread=50)
+    asleep = threading.Event()
+    run = stream(chatty(200, asleep), "hi", max_unread=50)
     events = iter(run)
     read = [next(events)]
+    asleep.set()
     with pytest.raises(ReaderOverflow, match="max_unread"):
         run.result()
     read += list(events)
