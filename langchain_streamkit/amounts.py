@@ -6,7 +6,7 @@ above zero never looks like zero.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -54,3 +54,14 @@ def places_for(costs: Iterable[Decimal | None]) -> int:
     """Return how many decimals show two digits of the smallest of the costs, four at least."""
     smallest = min((cost for cost in costs if cost), default=None)
     return _FEWEST_PLACES if smallest is None else max(_FEWEST_PLACES, 1 - smallest.adjusted())
+
+
+def amount_of(value: object) -> Decimal | None:
+    """Return the amount that somebody wrote as a number or text; None if it is none, or below 0."""
+    if not isinstance(value, Decimal | int | float | str) or isinstance(value, bool):
+        return None
+    try:
+        amount = Decimal(str(value))  # by way of str: 0.1 means a tenth
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and amount >= 0 else None

@@ -21,6 +21,7 @@ from langchain_streamkit.tokens.prices import cost_text
 from langchain_streamkit.tokens.prompt import prompt_tokens
 from langchain_streamkit.tokens.records import UsageRecord
 from langchain_streamkit.tokens.totals import total_of
+from langchain_streamkit.tokens.usage_events import rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +111,7 @@ class Accounts:
             started_ms=call.started,
             duration_ms=max(0, ts - call.started),
             first_token_ms=first - call.started if first is not None else None,
-            tokens_per_second=_rate(numbers.counts.output_tokens, speaking),
+            tokens_per_second=rate(numbers.counts.output_tokens, speaking),
         )
 
     def unseen(self, node: RunNode, call_id: str, message_id: str, answer: Ending) -> Usage:
@@ -255,7 +256,7 @@ class Accounts:
         timing = Timing(
             duration_ms=max(0, ts - self.started),
             first_token_ms=usage.first_token_ms,
-            tokens_per_second=_rate(usage.output_tokens, ts - first if first is not None else 0),
+            tokens_per_second=rate(usage.output_tokens, ts - first if first is not None else 0),
         )
         return usage, timing
 
@@ -300,8 +301,3 @@ def _details(used: UsageRecord | UsageTotal) -> UsageDetails:
         reasoning=used.reasoning,
         audio=used.audio,
     )
-
-
-def _rate(tokens: int, ms: int) -> float | None:
-    """Tokens per second; None without any, or without a time."""
-    return round(tokens * 1000 / ms, 1) if ms > 0 and tokens else None

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, Literal, Never, TypeAlias, get_args
 
+from langchain_streamkit.amounts import amount_of
 from langchain_streamkit.errors import StreamUsageError
 
 LimitName: TypeAlias = Literal[
@@ -134,13 +135,8 @@ def _count(name: str, value: object) -> int | None:
 def _dollars(value: object) -> Decimal | None:
     if value is None:
         return None
-    if isinstance(value, Decimal | int | float | str) and not isinstance(value, bool):
-        try:
-            cost = Decimal(str(value))  # by way of str: 0.1 means a tenth
-        except InvalidOperation:
-            cost = Decimal("NaN")
-        if cost.is_finite() and cost >= 0:
-            return cost
+    if (cost := amount_of(value)) is not None:
+        return cost
     raise StreamUsageError(
         f'cost={value!r} is no sum of US dollars; write cost="0.05" or cost=0.05, or leave it out'
         " for no limit"

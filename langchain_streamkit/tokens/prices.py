@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections.abc import Callable, Mapping
-from decimal import Context, Decimal, InvalidOperation, localcontext
+from decimal import Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, cast
 
-from langchain_streamkit.amounts import EXACT
+from langchain_streamkit.amounts import EXACT, amount_of
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.text import short_repr
 from langchain_streamkit.tokens.details import TokenDetails, count_of, read_details
@@ -204,13 +204,8 @@ def _checked(model: str, table: object) -> dict[str, Decimal]:
 
 
 def _dollars(model: str, name: str, value: object) -> Decimal:
-    if isinstance(value, Decimal | int | float | str) and not isinstance(value, bool):
-        try:
-            price = Decimal(str(value))  # by way of str: 0.1 means a tenth
-        except InvalidOperation:
-            price = Decimal("NaN")
-        if price.is_finite() and price >= 0:
-            return price
+    if (price := amount_of(value)) is not None:
+        return price
     raise StreamUsageError(
         f"prices[{model!r}][{name!r}] is {value!r}: write US dollars per million tokens, as in "
         '0.25 or "0.25"'
