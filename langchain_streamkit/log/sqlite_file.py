@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,6 +23,7 @@ VERSION: Final = 1
 """Of the tables, in ``PRAGMA user_version``."""
 BUSY_S: Final = 5.0
 """How long a writer waits for that of another process."""
+_PAUSE_S: Final = 0.005
 _PURGED: Final = 20
 """Streams whose time is over that are removed when another is made."""
 
@@ -63,7 +65,7 @@ class SQLiteFile:
         )
         try:
             if not self._has_tables(path):
-                self._db.execute("PRAGMA journal_mode = WAL")
+                self._write_ahead()
                 with self._writing():
                     if not self._has_tables(path):  # another process made them just now
                         for statement in _TABLES.split(";"):
@@ -76,16 +78,34 @@ class SQLiteFile:
             raise
 
     def _has_tables(self, path: str) -> bool:
-        (found,) = self._db.execute("PRAGMA user_version").fetchone()
+        # In one statement: another process may be making them.
+        found, tables = self._db.execute(
+            "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version"
+        ).fetchone()
         if found == VERSION:
             return True
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if found or tables:
             raise StreamError(
                 f"{path} is a database of something else, or of a log of version {found}, and"
                 f" this library's is {VERSION}; name another file"
             )
         return False
+
+    def _write_ahead(self) -> None:
+        """Put the file in WAL mode; the one step for which SQLite itself does not wait for others.
+
+        https://www.sqlite.org/c3ref/busy_handler.html
+        """
+        until = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as exc:
+                if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(_PAUSE_S)
+            else:
+                return
 
     def close(self) -> None:
         """Close the connection."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +17,7 @@ import pytest
 from langchain_streamkit import RunGone, check_stream
 from langchain_streamkit.events import decode_event
 from langchain_streamkit.log import open_log
+from langchain_streamkit.log.sqlite_file import SQLiteFile
 from tests.log.reading import Reader, lines
 
 if TYPE_CHECKING:
@@ -87,3 +91,16 @@ async def test_streams_whose_time_is_over_leave_the_file(url: str, tmp_path: Pat
     with sqlite3.connect(tmp_path / "runs.db") as file:
         assert file.execute("SELECT count(*) FROM entries").fetchone()[0] <= 1
     file.close()
+
+
+def test_file_that_many_open_at_once_for_the_first_time_is_made_once(tmp_path: Path) -> None:
+    together = threading.Barrier(6)
+
+    def opened(path: str) -> None:
+        together.wait()
+        SQLiteFile(path, time.time).close()
+
+    with ThreadPoolExecutor(together.parties) as pool:
+        for number in range(20):
+            paths = [str(tmp_path / f"{number}.db")] * together.parties
+            list(pool.map(opened, paths))
