@@ -86,16 +86,10 @@ class TokenCounter:
         """Count more text; return the number of tokens so far.
 
         Never raises on text; StreamUsageError for what is none. The number may fall: the start of a
-        word can take more tokens than
-        the whole.
+        word can take more tokens than the whole.
         """
-        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise StreamUsageError(
-                f"feed() takes text, not {type(text).__name__}; write counter.feed(event.text) for"
-                " a text.delta, or counter.feed(message.text)"
-            )
-        if not text:
-            return self.count
+        if not text or not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return self._fed_no_text(text)
         if self._hard is not None:
             cut = last_hard(text, self._hard, self._before)
             self._before = KINDS[text[-1]]
@@ -106,8 +100,14 @@ class TokenCounter:
                 self._tail = ""
                 self._length = 0
                 text = text[cut:]
-        encoded = len(self._tail)
         length = self._length + len(text)
+        if length <= MAX_AGAIN and not self._later:  # nearly always; too short to panic over
+            tail = self._tail = self._tail + text
+            self._length = length
+            tokens = self._tail_tokens = len(self._encode(tail))
+            self.count = count = self._settled + tokens
+            return count
+        encoded = len(self._tail)
         if length <= MAX_AGAIN or length >= encoded + encoded // 8:
             self._take(text)
             self.count = self._settled + self._tail_tokens
@@ -116,6 +116,14 @@ class TokenCounter:
             self._length = length
             self.count = self._settled + self._tail_tokens * length // encoded
         return self.count
+
+    def _fed_no_text(self, text: object) -> int:
+        if isinstance(text, str):
+            return self.count
+        raise StreamUsageError(
+            f"feed() takes text, not {type(text).__name__}; write counter.feed(event.text) for"
+            " a text.delta, or counter.feed(message.text)"
+        )
 
     def final(self) -> int:
         """Count what was only projected, and return the number of tokens; feeding may go on."""
