@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.errors import Fenced as Fenced
     from langchain_streamkit.errors import InvalidOutput as InvalidOutput
     from langchain_streamkit.errors import LogUnavailable as LogUnavailable
+    from langchain_streamkit.errors import NotOwner as NotOwner
     from langchain_streamkit.errors import ProducerLost as ProducerLost
     from langchain_streamkit.errors import ReaderOverflow as ReaderOverflow
     from langchain_streamkit.errors import ReplayGap as ReplayGap
@@ -63,6 +64,7 @@ _HOMES = {
     "ReaderOverflow": "errors",
     "ReplayGap": "errors",
     "RunCancelled": "errors",
+    "NotOwner": "errors",
     "RunGone": "errors",
     "SinkError": "errors",
     "StreamError": "errors",
@@ -103,6 +105,7 @@ __all__ = [
     "InvalidOutput",
     "JSONLSink",
     "LogUnavailable",
+    "NotOwner",
     "ProducerLost",
     "QueueSink",
     "Quota",

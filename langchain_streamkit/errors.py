@@ -106,6 +106,10 @@ class RunGone(StreamError):
     """There is no such log: never written, or its time to live is over."""
 
 
+class NotOwner(StreamError):
+    """A run, a thread or a log is another user's; on a wire it is told as one that is not there."""
+
+
 class ReplayGap(StreamError):
     """A log no longer has all that follows the position asked for.
 

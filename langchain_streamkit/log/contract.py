@@ -23,10 +23,12 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 State: TypeAlias = Literal["idle", "running", "finished"]
-Status: TypeAlias = Literal["ok", "gone", "held", "lapsed", "finished", "fenced", "behind"]
-"""``held``: a producer with a lease has it; ``lapsed``: one whose lease is over, and whose run is
-to be closed first; ``fenced``: not, or no longer, the caller's; ``behind``: entries before the
-first given one are missing, which the store had taken before."""
+Status: TypeAlias = Literal[
+    "ok", "gone", "foreign", "held", "lapsed", "finished", "fenced", "behind"
+]
+"""``foreign``: it is another user's; ``held``: a producer with a lease has it; ``lapsed``: one
+whose lease is over, and whose run is to be closed first; ``fenced``: not, or no longer, the
+caller's; ``behind``: entries before the first given one are missing, which the store had taken."""
 Clock: TypeAlias = Callable[[], float]
 """Seconds since the epoch; all processes that share a store have to agree on it."""
 
@@ -50,6 +52,10 @@ class Info(NamedTuple):
     """How long the lease still lasts; 0.0 when it is over, or there is none."""
     cancel: str
     """The reason for which the present run is to stop; ``""`` while nobody has asked."""
+    user: str
+    """Whose it is, from its first claim to its end; ``""`` is nobody's in particular."""
+    thread_id: str
+    """The conversation that the run belongs to; ``""`` for none."""
 
     @property
     def lapsed(self) -> bool:
@@ -71,6 +77,8 @@ class Claim(NamedTuple):
     ttl_ms: int
     keep: int
     """How many entries of earlier runs are kept at most when this one begins."""
+    user: str = ""
+    thread_id: str = ""
 
 
 class Append(NamedTuple):
@@ -130,8 +138,8 @@ class LogStore(Protocol):
     async def claim(self, claim: Claim, /) -> Answer:
         """Make the stream, or go on with an idle one, as its only producer.
 
-        ``ok``, or ``held``, ``lapsed``, ``finished`` with nothing changed. Entries of earlier runs
-        beyond ``keep`` are removed.
+        ``ok``, or ``foreign``, ``held``, ``lapsed``, ``finished`` with nothing changed. Entries of
+        earlier runs beyond ``keep`` are removed.
         """
         ...
 
@@ -164,6 +172,16 @@ class LogStore(Protocol):
         """Let the stream be gone after this time, at once with 0: ``ok`` or ``gone``.
 
         A producer that goes on with a stream renews its time.
+        """
+        ...
+
+    async def of_user(self, user: str, /) -> list[str]:
+        """Return the names of the user's streams that are there, in the order they were made."""
+        ...
+
+    async def attend(self, name: str, reader: str, lease_ms: int, /) -> int:
+        """Note that ``reader``, any unique string, reads the stream for ``lease_ms`` from now; with
+        0, that it has left. Returns how many read it. The stream need not be there.
         """
         ...
 

@@ -70,6 +70,8 @@ class EventLog:
         owner: str | None = None,
         lease_s: float | None = None,
         ttl_s: float | None = None,
+        user: str | None = None,
+        thread_id: str | None = None,
     ) -> LogWriter:
         """Become the producer of a stream for one run.
 
@@ -77,10 +79,11 @@ class EventLog:
         run: of what it has from earlier runs, the last ``keep`` events stay. ``owner`` is a secret
         of the producer's: who opens again with it goes on with the same run, which is for
         a call whose answer was lost, or for a run that was opened here and is made elsewhere.
+        ``user`` is whose stream it is, and stays so; ``thread_id`` the conversation of its runs.
 
         Raises ``Fenced`` while another producer has the stream, and when it is finished; a
-        producer whose lease is over is closed as lost first. ``StreamUsageError`` for a name that
-        cannot be one.
+        producer whose lease is over is closed as lost first. ``NotOwner`` for a stream of another
+        user's. ``StreamUsageError`` for a name that cannot be one.
         """
         checked_name(name)
         owner = owner or secrets.token_hex(16)
@@ -94,6 +97,8 @@ class EventLog:
             lease_ms=int(lease_s * 1000),
             ttl_ms=int((self.ttl_s if ttl_s is None else ttl_s) * 1000),
             keep=self.keep,
+            user=user or "",
+            thread_id=thread_id or "",
         )
         answer = await self.store.claim(claim)
         if answer.status == "lapsed":
@@ -124,6 +129,10 @@ class EventLog:
         if page is None:
             raise gone(name)
         return tailing.entries_of(page, after or Position(page.info.generation, 0))
+
+    async def of_user(self, user: str | None) -> list[str]:
+        """Return the names of a user's streams that are there, oldest first."""
+        return await self.store.of_user(user or "")
 
     def tail(
         self, name: str, after: Position | None = None, *, wait: bool = False

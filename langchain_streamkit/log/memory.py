@@ -32,6 +32,7 @@ class MemoryStore:
     def __init__(self, *, clock: Clock = time.time) -> None:
         self._clock = clock
         self._streams: dict[str, _Stream] = {}
+        self._present: dict[str, dict[str, int]] = {}
         self._listeners = Listeners()
 
     def __repr__(self) -> str:
@@ -114,6 +115,22 @@ class MemoryStore:
             del self._streams[name]
         self._listeners.changed(name)
         return rules.answer("ok", stream.record, now)
+
+    async def of_user(self, user: str, /) -> list[str]:
+        """See ``LogStore.of_user``."""
+        self._drop_expired(self._now())
+        return [name for name, stream in self._streams.items() if stream.record.user == user]
+
+    async def attend(self, name: str, reader: str, lease_ms: int, /) -> int:
+        """See ``LogStore.attend``."""
+        now = self._now()
+        present = {one: end for one, end in self._present.pop(name, {}).items() if end > now}
+        present.pop(reader, None)
+        if lease_ms:
+            present[reader] = now + lease_ms
+        if present:
+            self._present[name] = present
+        return len(present)
 
     async def listen(self, name: str, listener: Listener, /) -> Callable[[], None]:
         """See ``LogStore.listen``."""

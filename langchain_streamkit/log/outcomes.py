@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from langchain_streamkit.errors import Fenced, ReplayGap, RunGone, StreamError, StreamUsageError
+from langchain_streamkit.errors import (
+    Fenced,
+    NotOwner,
+    ReplayGap,
+    RunGone,
+    StreamError,
+    StreamUsageError,
+)
 from langchain_streamkit.log.position import Position
 from langchain_streamkit.text import short_repr
 
@@ -42,6 +49,10 @@ def gone(name: str) -> RunGone:
 def refusal(name: str, status: Status, *, run_id: str | None = None, top: int = 0) -> StreamError:
     """What keeps a producer from opening a stream, or from going on with it."""
     match status:
+        case "foreign":
+            return NotOwner(
+                f"log {name!r} belongs to another user; write into a log of another name"
+            )
         case "held":
             return Fenced(
                 f"log {name!r} is being written by run {run_id!r}; wait for its end, cancel it, or"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -18,7 +19,14 @@ from langchain_streamkit.errors import LogUnavailable
 from langchain_streamkit.log.contract import Added, Answer, Info, Page
 from langchain_streamkit.log.listeners import Listeners
 from langchain_streamkit.log.redis_hub import RedisHub
-from langchain_streamkit.log.redis_script import APPEND, CANCEL_CHANNEL, STEP, digest
+from langchain_streamkit.log.redis_script import (
+    APPEND,
+    ATTEND,
+    CANCEL_CHANNEL,
+    OF_USER,
+    STEP,
+    digest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -32,6 +40,9 @@ T = TypeVar("T")
 _pack = cast("Callable[[tuple[Any, ...]], bytes]", pack_command)
 _APPEND: Final = digest(APPEND)
 _STEP: Final = digest(STEP)
+_OF_USER: Final = digest(OF_USER)
+_ATTEND: Final = digest(ATTEND)
+_SCRIPTS: Final = (APPEND, STEP, OF_USER, ATTEND)
 
 RETRY_S: Final = 5.0
 """How long a step is tried again before it is ``LogUnavailable``."""
@@ -89,6 +100,10 @@ class RedisStore:
             claim.lease_ms,
             claim.ttl_ms,
             claim.keep,
+            claim.user,
+            claim.thread_id,
+            claim.name,
+            more_keys=(_index(claim.user),),
         )
 
     async def take_over(self, name: str, owner: str, lease_ms: int, /) -> Answer:
@@ -111,7 +126,7 @@ class RedisStore:
         info = _answer(name, reply).info
         if info is None:
             return None
-        return Page(info, [(_seq(entry_id), fields[1]) for entry_id, fields in reply[10]])
+        return Page(info, [(_seq(entry_id), fields[1]) for entry_id, fields in reply[12]])
 
     async def cancel(self, name: str, reason: str, /) -> Answer:
         """See ``LogStore.cancel``."""
@@ -120,6 +135,18 @@ class RedisStore:
     async def expire(self, name: str, ttl_ms: int, /) -> Answer:
         """See ``LogStore.expire``."""
         return await self._step("expire", name, ttl_ms)
+
+    async def of_user(self, user: str, /) -> list[str]:
+        """See ``LogStore.of_user``."""
+        call = ("EVALSHA", _OF_USER, 1, _index(user), self._now)
+        (reply,) = await self._persist(lambda: self._pipeline([call]))
+        return [name.decode() for name in reply]
+
+    async def attend(self, name: str, reader: str, lease_ms: int, /) -> int:
+        """See ``LogStore.attend``."""
+        call = ("EVALSHA", _ATTEND, 1, f"sk:{{{name}}}:r", self._now, reader, lease_ms)
+        (present,) = await self._persist(lambda: self._pipeline([call]))
+        return int(present)
 
     async def listen(self, name: str, listener: Listener, /) -> Callable[[], None]:
         """See ``LogStore.listen``."""
@@ -138,13 +165,21 @@ class RedisStore:
         await self._hub.aclose()
         await self._pool.disconnect()
 
-    def _call(self, script: str, name: str, *args: bytes | str | int) -> tuple[Any, ...]:
-        now = "" if self._clock is None else int(self._clock() * 1000)
-        keys = (f"sk:{{{name}}}:m", f"sk:{{{name}}}:s")
-        return ("EVALSHA", script, 2, *keys, now, _channel(name), *args)
+    @property
+    def _now(self) -> int | str:
+        """The turned clock's time in ms; empty for that of Redis."""
+        return "" if self._clock is None else int(self._clock() * 1000)
 
-    async def _step(self, step: str, name: str, *args: bytes | str | int) -> Answer:
-        call = self._call(_STEP, name, step, *args)
+    def _call(
+        self, script: str, name: str, *args: bytes | str | int, more_keys: tuple[str, ...] = ()
+    ) -> tuple[Any, ...]:
+        keys = (f"sk:{{{name}}}:m", f"sk:{{{name}}}:s", *more_keys)
+        return ("EVALSHA", script, len(keys), *keys, self._now, _channel(name), *args)
+
+    async def _step(
+        self, step: str, name: str, *args: bytes | str | int, more_keys: tuple[str, ...] = ()
+    ) -> Answer:
+        call = self._call(_STEP, name, step, *args, more_keys=more_keys)
         (reply,) = await self._persist(lambda: self._pipeline([call]))
         return _answer(name, reply)
 
@@ -153,7 +188,7 @@ class RedisStore:
         replies = await self._at_once(calls)
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            await self._at_once([("SCRIPT", "LOAD", script) for script in (APPEND, STEP)])
+            await self._at_once([("SCRIPT", "LOAD", script) for script in _SCRIPTS])
             again = await self._at_once([calls[at] for at in unknown])
             for at, reply in zip(unknown, again, strict=True):
                 replies[at] = reply
@@ -232,6 +267,11 @@ def _channel(name: str) -> str:
     return f"sk:{{{name}}}:c"
 
 
+def _index(user: str) -> str:
+    """The key of what is kept of a user's streams; a user's name may be anything."""
+    return f"sk:u:{hashlib.sha256(user.encode()).hexdigest()}"
+
+
 def _seq(entry_id: bytes) -> int:
     return int(entry_id.partition(b"-")[0])
 
@@ -240,7 +280,21 @@ def _answer(name: str, reply: Any) -> Answer:
     status = reply[0].decode()
     if status == "gone":
         return Answer("gone", None)
-    _, generation, state, top, oldest, run_id, start, lasting, left_ms, cancel, _ = reply
+    (
+        _,
+        generation,
+        state,
+        top,
+        oldest,
+        run_id,
+        start,
+        lasting,
+        left_ms,
+        cancel,
+        user,
+        thread_id,
+        _,
+    ) = reply
     info = Info(
         name=name,
         generation=generation.decode(),
@@ -252,5 +306,7 @@ def _answer(name: str, reply: Any) -> Answer:
         lasting=bool(lasting),
         lease_left_s=left_ms / 1000,
         cancel=cancel.decode(),
+        user=user.decode(),
+        thread_id=thread_id.decode(),
     )
     return Answer(status, info)

@@ -4,7 +4,10 @@ Two keys for each stream, in one slot: ``sk:{name}:m``, a hash with the record o
 ``sk:{name}:s``, a stream whose entry ``<seq>-0`` has the event in its field ``d``. What is added is
 published to the channel ``sk:{name}:c`` as ``<generation> <first seq>`` and a line for each event;
 an empty message says that something else has changed. ``sk:cancel`` carries the names of streams
-whose run is asked to stop. Redis' own clock is everybody's. The keys live a little longer than the
+whose run is asked to stop. ``sk:{name}:r`` is a sorted set of
+a stream's readers by the end of their lease, ``sk:u:<SHA-256>`` one of a user's streams by the time
+they were made. Redis' own clock is everybody's.
+The keys live a little longer than the
 stream, whose field ``expires`` is what counts, so that an append need not set that time anew.
 """
 
@@ -74,7 +77,7 @@ if not now then
 end
 
 local names = {'generation', 'state', 'top', 'run_id', 'start', 'owner', 'lease_ms',
-               'lease_until', 'lasting', 'cancel', 'ttl_ms', 'expires', 'kept'}
+               'lease_until', 'lasting', 'cancel', 'ttl_ms', 'expires', 'kept', 'user', 'thread_id'}
 local r = nil
 local function load()
   local found = redis.call('HMGET', meta, unpack(names))
@@ -111,7 +114,7 @@ local function answer(status, page)
   local left = 0
   if r.state == 'running' then left = math.max(0, r.lease_until - now) end
   return {status, r.generation, r.state, r.top, oldest, r.run_id, r.start, r.lasting, left,
-          r.cancel, page or {}}
+          r.cancel, r.user, r.thread_id, page or {}}
 end
 local function changed() redis.call('PUBLISH', channel, '') end
 
@@ -129,7 +132,9 @@ if op == 'claim' then
   local owner = ARGV[4]
   if not r then
     redis.call('DEL', meta, entries)
-    r = {generation = ARGV[6], state = 'idle', top = 0}
+    r = {generation = ARGV[6], state = 'idle', top = 0, user = ARGV[11], thread_id = ARGV[12]}
+  elseif r.user ~= ARGV[11] then
+    return answer('foreign')
   elseif r.owner == owner and r.state == 'running' then
     return answer('ok')
   elseif r.state == 'finished' then
@@ -146,6 +151,13 @@ if op == 'claim' then
   end
   renew()
   save()
+  redis.call('ZADD', KEYS[3], 'NX', string.format('%.0f', now), ARGV[13])
+  redis.call('PEXPIRE', KEYS[3], 604800000)  -- a week after the user's last run
+  for _, name in ipairs(redis.call('ZRANGE', KEYS[3], 0, 9)) do
+    if redis.call('EXISTS', 'sk:{' .. name .. '}:m') == 0 then
+      redis.call('ZREM', KEYS[3], name)
+    end
+  end
   changed()
   return answer('ok')
 end
@@ -179,6 +191,39 @@ if op == 'expire' then
 end
 
 return redis.error_reply('no such step: ' .. op)
+"""
+
+ATTEND: Final = r"""
+local now, reader, lease = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+if lease > 0 then
+  redis.call('ZADD', KEYS[1], string.format('%.0f', now + lease), reader)
+  redis.call('PEXPIRE', KEYS[1], 2 * lease)
+else
+  redis.call('ZREM', KEYS[1], reader)
+end
+return redis.call('ZCARD', KEYS[1])
+"""
+
+OF_USER: Final = r"""
+local now, there = tonumber(ARGV[1]), {}
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  local expires = redis.call('HGET', 'sk:{' .. name .. '}:m', 'expires')
+  if expires and tonumber(expires) > now then
+    there[#there + 1] = name
+  else
+    redis.call('ZREM', KEYS[1], name)
+  end
+end
+return there
 """
 
 

@@ -37,6 +37,9 @@ class Record(msgspec.Struct, kw_only=True):
     cancel: str
     ttl_ms: int
     expires: int
+    user: str
+    thread_id: str
+    made: int
 
     def info(self, now: int) -> Info:
         """What is shown of it."""
@@ -52,6 +55,8 @@ class Record(msgspec.Struct, kw_only=True):
             lasting=self.lasting,
             lease_left_s=max(0, left) / 1000,
             cancel=self.cancel,
+            user=self.user,
+            thread_id=self.thread_id,
         )
 
     def renew(self, now: int) -> None:
@@ -78,7 +83,12 @@ def claim(record: Record | None, wish: Claim, now: int) -> tuple[Status, Record]
             cancel="",
             ttl_ms=0,
             expires=0,
+            user=wish.user,
+            thread_id=wish.thread_id,
+            made=now,
         )
+    elif record.user != wish.user:
+        return "foreign", record
     elif record.owner == wish.owner and record.state == "running":
         return "ok", record
     elif record.state == "finished":

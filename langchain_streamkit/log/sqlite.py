@@ -100,6 +100,14 @@ class SQLiteStore:
             lambda file: file.expire(name, ttl_ms), lambda _: self._listeners.changed(name)
         )
 
+    async def of_user(self, user: str, /) -> list[str]:
+        """See ``LogStore.of_user``."""
+        return await self._call(lambda file: file.of_user(user))
+
+    async def attend(self, name: str, reader: str, lease_ms: int, /) -> int:
+        """See ``LogStore.attend``."""
+        return await self._call(lambda file: file.attend(name, reader, lease_ms))
+
     async def listen(self, name: str, listener: Listener, /) -> Callable[[], None]:
         """See ``LogStore.listen``."""
         end = self._listeners.add(name, listener)

@@ -32,6 +32,8 @@ _TABLES: Final = f"""
 CREATE TABLE streams (name TEXT PRIMARY KEY, {", ".join(_FIELDS[1:])}, change INTEGER);
 CREATE INDEX streams_by_change ON streams (change);
 CREATE INDEX streams_by_expiry ON streams (expires);
+CREATE INDEX streams_by_user ON streams (user);
+CREATE TABLE readers (name TEXT, reader TEXT, until INTEGER, PRIMARY KEY (name, reader));
 CREATE TABLE entries (name TEXT, seq INTEGER, data BLOB, PRIMARY KEY (name, seq)) WITHOUT ROWID;
 CREATE TABLE changes (newest INTEGER);
 INSERT INTO changes VALUES (0);
@@ -195,6 +197,32 @@ class SQLiteFile:
             record.expires = now + ttl_ms
             self._save(record)
             return rules.answer("ok", record, now)
+
+    def of_user(self, user: str) -> list[str]:
+        """See ``LogStore.of_user``."""
+        rows = self._db.execute(
+            "SELECT name FROM streams WHERE user = ? AND expires > ? ORDER BY made",
+            (user, self._now()),
+        )
+        return [name for (name,) in rows]
+
+    def attend(self, name: str, reader: str, lease_ms: int) -> int:
+        """See ``LogStore.attend``."""
+        with self._writing() as now:
+            self._db.execute("DELETE FROM readers WHERE until <= ?", (now,))
+            if lease_ms:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO readers VALUES (?, ?, ?)",
+                    (name, reader, now + lease_ms),
+                )
+            else:
+                self._db.execute(
+                    "DELETE FROM readers WHERE name = ? AND reader = ?", (name, reader)
+                )
+            found: int = self._db.execute(
+                "SELECT count(*) FROM readers WHERE name = ?", (name,)
+            ).fetchone()[0]
+            return found
 
     def changes(self) -> list[Change]:
         """Return what other processes have changed since the last call; often nothing, fast."""
