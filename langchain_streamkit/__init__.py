@@ -24,14 +24,17 @@ if TYPE_CHECKING:
     from langchain_streamkit.errors import ReplayGap as ReplayGap
     from langchain_streamkit.errors import RunCancelled as RunCancelled
     from langchain_streamkit.errors import RunGone as RunGone
+    from langchain_streamkit.errors import ShuttingDown as ShuttingDown
     from langchain_streamkit.errors import SinkError as SinkError
     from langchain_streamkit.errors import StreamError as StreamError
     from langchain_streamkit.errors import StreamUsageError as StreamUsageError
+    from langchain_streamkit.errors import ThreadBusy as ThreadBusy
     from langchain_streamkit.events import Event as Event
     from langchain_streamkit.events import decode_event as decode_event
     from langchain_streamkit.grammar import check_stream as check_stream
     from langchain_streamkit.handler import StreamCallbackHandler as StreamCallbackHandler
     from langchain_streamkit.jsonl import read_jsonl as read_jsonl
+    from langchain_streamkit.manager.run_manager import RunManager as RunManager
     from langchain_streamkit.runnable import with_sinks as with_sinks
     from langchain_streamkit.runs.async_run import AsyncRun as AsyncRun
     from langchain_streamkit.runs.sync_run import Run as Run
@@ -66,6 +69,9 @@ _HOMES = {
     "RunCancelled": "errors",
     "NotOwner": "errors",
     "RunGone": "errors",
+    "ShuttingDown": "errors",
+    "ThreadBusy": "errors",
+    "RunManager": "manager.run_manager",
     "SinkError": "errors",
     "StreamError": "errors",
     "StreamUsageError": "errors",
@@ -114,11 +120,14 @@ __all__ = [
     "Run",
     "RunCancelled",
     "RunGone",
+    "RunManager",
     "RunSnapshot",
+    "ShuttingDown",
     "SinkError",
     "StreamCallbackHandler",
     "StreamError",
     "StreamUsageError",
+    "ThreadBusy",
     "TokenCounter",
     "UsageLedger",
     "WebSocketSession",

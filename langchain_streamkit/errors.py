@@ -110,6 +110,18 @@ class NotOwner(StreamError):
     """A run, a thread or a log is another user's; on a wire it is told as one that is not there."""
 
 
+class ThreadBusy(StreamError):
+    """The thread has a run already, ``run_id``: wait for its end, or cancel it."""
+
+    def __init__(self, message: str, *, run_id: str | None) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+class ShuttingDown(StreamError):
+    """This process takes no more runs, because it is about to end; another one may."""
+
+
 class ReplayGap(StreamError):
     """A log no longer has all that follows the position asked for.
 

@@ -32,6 +32,7 @@ LAYERS: list[set[str]] = [
     {"runs"},
     {"adapting", "api"},
     {"handler", "runnable"},
+    {"manager"},
     {"testing"},
     {"cli", "serve"},
 ]

@@ -171,6 +171,15 @@ class AsyncRun(RunHandle, Generic[Output]):
         self._core.stop(reason)
         await self._driver.finished(reading=False)
 
+    async def fail(self, error: Exception) -> None:
+        """End the run as failed because of ``error``, which is not its own but that of whoever
+        serves it; returns when it has ended. An error that comes after a stop, or the end, changes
+        nothing.
+        """
+        self._driver.start()
+        self._core.fail(error)
+        await self._driver.finished(reading=False)
+
     async def aclose(self) -> None:
         """Cancel the run if it has not ended; a run that was never started stays unstarted."""
         if self._driver.started:

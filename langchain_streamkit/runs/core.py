@@ -195,7 +195,7 @@ class RunCore:
             self._stop()
         raise StopRun
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         """Stop the run because of something of ours; the run fails with ``error``."""
         if self.ended or self.stopping:
             return
@@ -210,7 +210,7 @@ class RunCore:
 
     def _overflowed(self) -> None:
         limit = self.plan.options.max_unread
-        self._fail(
+        self.fail(
             errors.ReaderOverflow(
                 f"more than {limit} events of run {self.run_id} were left unread; read faster,"
                 " raise max_unread=, or leave out what you do not read with exclude="
@@ -221,7 +221,7 @@ class RunCore:
         LOGGER.error("map() failed in run %s: the event is withheld", self.run_id, exc_info=error)
         if self.ended:  # on the terminal event itself
             self.error = error
-        self._fail(error)
+        self.fail(error)
 
     def _sink_failed(self, sink: Sink, error: Exception) -> None:
         LOGGER.error(
@@ -231,7 +231,7 @@ class RunCore:
             extra={"run_id": self.run_id},
         )
         if self.plan.options.on_sink_error == "raise":
-            self._fail(error)
+            self.fail(error)
         elif not self.ended:
             text = f"{type(sink).__name__} failed and gets no more events; the log has the details"
             self.tap.note(self.plan.run_id, "sink_failed", text)
