@@ -1,0 +1,96 @@
+"""What a request is refused with: one form, ``{"error": {"code", "message", ...}}``.
+
+Guarantees: nothing of an exception that is not meant for a client reaches one; another user's run
+is told as one that is not there.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from langchain_streamkit.errors import (
+    BudgetExceeded,
+    Fenced,
+    LimitExceeded,
+    LogUnavailable,
+    NotOwner,
+    ProducerLost,
+    ReplayGap,
+    RunGone,
+    ShuttingDown,
+    StreamUsageError,
+    ThreadBusy,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOGGER = logging.getLogger("langchain_streamkit")
+
+RETRY_S = 2
+"""What a client is asked to wait when the server, or its log, cannot serve it now."""
+
+
+class Refusal(Exception):
+    """A request that is not done; ``response()`` is its answer."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+        self.error: dict[str, Any] = {"code": code, "message": message, **more}
+
+    def response(self) -> JSONResponse:
+        """Return the answer."""
+        return JSONResponse({"error": self.error}, self.status, self.headers)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """Return how an exception is told to a client; what is not meant for one goes to the log."""
+    match error:
+        case Refusal():
+            return error
+        case NotOwner() | RunGone():
+            return Refusal(404, "not_found", "there is no such run or thread, or no longer")
+        case ReplayGap(oldest=oldest):
+            more = {} if oldest is None else {"oldest": str(oldest)}
+            said = "some events after this position are no longer kept; read from the beginning"
+            return Refusal(410, "replay_gap", said, **more)
+        case ProducerLost():
+            return Refusal(410, "producer_lost", "the run was lost before it began; start it again")
+        case ThreadBusy(run_id=run_id):
+            said = "the thread has a run already: wait for its end, or cancel it"
+            return Refusal(409, "thread_busy", said, run_id=run_id)
+        case Fenced():
+            return Refusal(409, "conflict", "this is being made elsewhere")
+        case LimitExceeded(limit=limit, retry_after_s=wait_s):
+            wait = {"Retry-After": str(wait_s)}
+            return Refusal(429, "limit_exceeded", str(error), headers=wait, limit=limit)
+        case BudgetExceeded():
+            return _quota(error)
+        case ShuttingDown() | LogUnavailable():
+            code = "shutting_down" if isinstance(error, ShuttingDown) else "log_unavailable"
+            said = "this server cannot take it now; try again shortly"
+            return Refusal(503, code, said, headers={"Retry-After": str(RETRY_S)})
+        case StreamUsageError(wire=str(wire)):
+            return Refusal(422, "invalid_request", wire)
+        case HTTPException():
+            detail = error.detail if isinstance(error.detail, str) else "refused"
+            return Refusal(error.status_code, "refused", detail, headers=error.headers)
+        case _:
+            error_id = uuid4().hex
+            LOGGER.error("a request failed (error_id=%s)", error_id, exc_info=error)
+            return Refusal(500, "internal", "Something went wrong.", error_id=error_id)
