@@ -13,7 +13,7 @@ CODE := $(wildcard langchain_streamkit tests benchmarks scripts)
 # What meets LangChain, LangGraph, the OpenAI SDK, the prices and the servers. The rest does not
 # depend on their versions; what looks for odd cases for long is left to the newest.
 FRAMEWORK_TESTS := tests/scenarios tests/runs tests/sources tests/sinks tests/wire tests/serve \
-	tests/testing tests/routes tests/views tests/guarantees \
+	tests/testing tests/routes tests/views tests/guarantees tests/limits \
 	tests/tokens/test_prompt.py tests/tokens/test_details.py tests/tokens/test_prices.py \
 	$(addprefix --ignore ,$(wildcard tests/*/test_*_fuzz.py) tests/scenarios/test_random_graphs.py \
 	tests/sources/test_assembler_properties.py tests/views/test_views_random.py \

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from langchain_streamkit.errors import BudgetExceeded as BudgetExceeded
     from langchain_streamkit.errors import Fenced as Fenced
     from langchain_streamkit.errors import InvalidOutput as InvalidOutput
+    from langchain_streamkit.errors import LimitExceeded as LimitExceeded
+    from langchain_streamkit.errors import LimitsUnavailable as LimitsUnavailable
     from langchain_streamkit.errors import LogUnavailable as LogUnavailable
     from langchain_streamkit.errors import NotOwner as NotOwner
     from langchain_streamkit.errors import ProducerLost as ProducerLost
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.grammar import check_stream as check_stream
     from langchain_streamkit.handler import StreamCallbackHandler as StreamCallbackHandler
     from langchain_streamkit.jsonl import read_jsonl as read_jsonl
+    from langchain_streamkit.limits.user_limits import Limits as Limits
     from langchain_streamkit.manager.run_manager import RunManager as RunManager
     from langchain_streamkit.runnable import with_sinks as with_sinks
     from langchain_streamkit.runs.async_run import AsyncRun as AsyncRun
@@ -62,6 +65,8 @@ _HOMES = {
     "BudgetExceeded": "errors",
     "Fenced": "errors",
     "InvalidOutput": "errors",
+    "LimitExceeded": "errors",
+    "LimitsUnavailable": "errors",
     "LogUnavailable": "errors",
     "ProducerLost": "errors",
     "ReaderOverflow": "errors",
@@ -80,6 +85,7 @@ _HOMES = {
     "check_stream": "grammar",
     "StreamCallbackHandler": "handler",
     "read_jsonl": "jsonl",
+    "Limits": "limits.user_limits",
     "with_sinks": "runnable",
     "AsyncRun": "runs.async_run",
     "Run": "runs.sync_run",
@@ -110,6 +116,9 @@ __all__ = [
     "Fenced",
     "InvalidOutput",
     "JSONLSink",
+    "LimitExceeded",
+    "Limits",
+    "LimitsUnavailable",
     "LogUnavailable",
     "NotOwner",
     "ProducerLost",

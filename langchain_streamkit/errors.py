@@ -137,6 +137,25 @@ class LogUnavailable(StreamError):
     """The store of a log cannot be reached, or refuses; what was asked may have been done."""
 
 
+class LimitExceeded(StreamError):
+    """A user may not start a run, or open a stream, now.
+
+    ``limit`` is the name of the limit, as in ``Limits(concurrent_runs=...)``, ``allowed`` its
+    value. ``retry_after_s`` is when to ask again, in whole seconds from 1 on: when there is room,
+    for ``runs_per_minute``; an estimate for the others, since a run or reader ends when it likes.
+    """
+
+    def __init__(self, message: str, *, limit: str, allowed: int, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.allowed = allowed
+        self.retry_after_s = retry_after_s
+
+
+class LimitsUnavailable(StreamError):
+    """The store of limits or of quotas cannot be reached, so that nobody knows what is allowed."""
+
+
 class SourceFailed(StreamError):
     """An adapted stream says in words that its run failed; the exception itself is elsewhere."""
 

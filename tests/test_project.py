@@ -28,7 +28,7 @@ LAYERS: list[set[str]] = [
     | {"text", "values"},
     {"tokens"},
     {"sources"},
-    {"log", "sinks", "wire"},
+    {"limits", "log", "sinks", "wire"},
     {"runs"},
     {"adapting", "api"},
     {"handler", "runnable"},
