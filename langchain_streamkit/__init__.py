@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.async_run import AsyncRun as AsyncRun
     from langchain_streamkit.runs.sync_run import Run as Run
     from langchain_streamkit.runs.usage_ledger import UsageLedger as UsageLedger
+    from langchain_streamkit.serve.router import streamkit_router as streamkit_router
     from langchain_streamkit.serve.sse_response import SSEResponse as SSEResponse
     from langchain_streamkit.serve.websocket import WebSocketSession as WebSocketSession
     from langchain_streamkit.sinks.callback import CallbackSink as CallbackSink
@@ -91,6 +92,7 @@ _HOMES = {
     "Run": "runs.sync_run",
     "UsageLedger": "runs.usage_ledger",
     "SSEResponse": "serve.sse_response",
+    "streamkit_router": "serve.router",
     "WebSocketSession": "serve.websocket",
     "CallbackSink": "sinks.callback",
     "ConsoleSink": "sinks.console",

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, Self, get_args
-from uuid import uuid4
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from langchain_streamkit.api import astream
-from langchain_streamkit.errors import NotOwner, RunGone, ShuttingDown, StreamUsageError
-from langchain_streamkit.log import EventLog, Position, open_log
-from langchain_streamkit.manager.checkpoints import OWNER, Checkpoints
+from langchain_streamkit.errors import ShuttingDown, StreamUsageError
+from langchain_streamkit.log import EventLog, open_log
+from langchain_streamkit.manager.calls import config_of, thread_of
+from langchain_streamkit.manager.checkpoints import Checkpoints
 from langchain_streamkit.manager.draining import Drain, drain_of, on_signal
+from langchain_streamkit.manager.lookup import RunLookup
 from langchain_streamkit.manager.managed import ManagedRun
 from langchain_streamkit.manager.presence import OnDisconnect, Presence
+from langchain_streamkit.manager.quotas import refuse_spent
 from langchain_streamkit.manager.stats import Stats
-from langchain_streamkit.manager.status import RunStatus, status_of
-from langchain_streamkit.manager.threads import OnBusy, Threads
+from langchain_streamkit.manager.threads import OnBusy
 from langchain_streamkit.text import short_repr
 from langchain_streamkit.tokens.meter import as_limits
+from langchain_streamkit.tokens.quota import Quota
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -26,24 +28,13 @@ if TYPE_CHECKING:
 
     from langchain_core.runnables import Runnable, RunnableConfig
 
-    from langchain_streamkit.events import Event
-    from langchain_streamkit.log import Entry
+    from langchain_streamkit.limits import Limits
     from langchain_streamkit.log.writer import LogWriter
     from langchain_streamkit.runs.async_run import AsyncRun
     from langchain_streamkit.tokens.meter import Limit
-    from langchain_streamkit.tokens.quota import Quota
 
 
-class _Anyone:
-    def __repr__(self) -> str:
-        return "ANYONE"
-
-
-ANYONE: Final = _Anyone()
-"""``user=ANYONE``: whose run it is, is not asked."""
-
-
-class RunManager:
+class RunManager(RunLookup):
     """Starts runs that go on without their readers, and finds them again by their id.
 
     Each run is kept in the event log, from which any number of readers, in any process that uses
@@ -53,7 +44,9 @@ class RunManager:
     Args:
         log: an ``EventLog`` or its URL: ``memory://`` for one process, ``sqlite:///runs.db`` for
             one host, ``redis://…`` for many (see ``open_log``).
-        quotas: a ``Quota``, or several, that every run is held to.
+        limits: what each user may have at once, and start in a minute (``Limits``).
+        quotas: a ``Quota``, or several, that every run is held to; a run is refused when one of
+            them is spent.
         on_disconnect: what becomes of a run whose last reader has left: ``"continue"``, or
             ``"cancel"`` (reason ``disconnect``) if nobody reads it again for
             ``disconnect_grace_s`` seconds.
@@ -76,6 +69,7 @@ class RunManager:
         self,
         *,
         log: EventLog | str = "memory://",
+        limits: Limits | None = None,
         quotas: Iterable[Quota] | Quota = (),
         on_disconnect: OnDisconnect = "continue",
         disconnect_grace_s: float = 5.0,
@@ -86,23 +80,34 @@ class RunManager:
     ) -> None:
         _one_of("on_disconnect", on_disconnect, get_args(OnDisconnect))
         _one_of("on_busy", on_busy, get_args(OnBusy))
-        self.log = log if isinstance(log, EventLog) else open_log(log)
+        super().__init__(log if isinstance(log, EventLog) else open_log(log))
         self.stats = Stats()
-        self._quotas = as_limits(quotas)
+        self._limits = limits
+        self._quotas = [one for one in as_limits(quotas) if isinstance(one, Quota)]
         self._on_busy: OnBusy = on_busy
         self._grace_s = shutdown_grace_s
-        self._adopt = adopt_threads
+        self.adopt_threads = adopt_threads
         self._options = options
         self._presence = Presence(self.log, on_disconnect, disconnect_grace_s)
-        self._threads = Threads(self.log)
         self._runs: dict[str, ManagedRun] = {}
         self._closing: asyncio.Task[None] | None = None
         self._leaving = asyncio.Event()
+        self._lives = 0
 
     def __repr__(self) -> str:
         return f"<RunManager of {len(self._runs)} runs, log {self.log!r}>"
 
     # ---- runs --------------------------------------------------------------------------------
+
+    @property
+    def active_runs(self) -> int:
+        """How many runs this process makes now, those that wait for their thread included."""
+        return len(self._runs)
+
+    @property
+    def readers(self) -> int:
+        """How many clients read runs from this process now."""
+        return len(self._presence)
 
     async def start(
         self,
@@ -117,18 +122,21 @@ class RunManager:
         on_busy: OnBusy | None = None,
         budget: Limit | Iterable[Limit] | None = None,
         call: Mapping[str, Any] | None = None,
+        held: AsyncExitStack | None = None,
         **options: Any,
     ) -> str:
         """Start a run and return its id, which cannot be guessed.
 
         ``resume`` goes on with an interrupted thread: an answer by interrupt id, in place of
-        ``input``. ``metadata`` is added to the config's. Everything else is as in ``astream``.
+        ``input``. ``metadata`` is added to the config's. ``held`` is closed when the run has ended,
+        or here, if it is not started. Everything else is as in ``astream``.
 
         Raises:
             StreamUsageError: for what cannot work as written; nothing has begun.
             ThreadBusy: with ``on_busy="reject"``, if the thread has a run.
             NotOwner: if the thread is another user's.
             LimitExceeded: the user has as many runs as allowed.
+            BudgetExceeded: a quota of the manager's is spent.
             ShuttingDown: this process is about to end.
             LogUnavailable: the log cannot be reached; nothing has begun.
         """
@@ -137,26 +145,30 @@ class RunManager:
                 "this server is shutting down; start the run at another one, or later"
             )
         busy = _one_of("on_busy", on_busy or self._on_busy, get_args(OnBusy))
-        checkpoints = Checkpoints(runnable, adopt=self._adopt)
-        thread_id = _thread_of(thread_id, config)
-        value = input
-        if resume is not None:
-            value = await checkpoints.answered(thread_id, user, resume)
-        elif thread_id is not None:
-            await checkpoints.thread(thread_id, user)
-        drain = drain_of(runnable)
-        run = astream(
-            runnable,
-            value,
-            _config(config, user, metadata),
-            thread_id=thread_id,
-            user=user,
-            call={**(drain.call if drain else {}), **(call or {})} or None,
-            budget=(*self._quotas, *as_limits(budget)) or None,
-            **{**self._options, **options},
-        )
-        async with AsyncExitStack() as held:
-            await self._admit(run, held, thread_id, user, busy, drain)
+        checkpoints = Checkpoints(runnable, adopt=self.adopt_threads)
+        thread_id = thread_of(thread_id, config)
+        async with held or AsyncExitStack() as holding:  # until it is handed to the run
+            value = input
+            if resume is not None:
+                value = await checkpoints.answered(thread_id, user, resume)
+            elif thread_id is not None:
+                await checkpoints.thread(thread_id, user)
+            drain = drain_of(runnable)
+            run = astream(
+                runnable,
+                value,
+                config_of(config, user, metadata),
+                thread_id=thread_id,
+                user=user,
+                call={**(drain.call if drain else {}), **(call or {})} or None,
+                budget=(*self._quotas, *as_limits(budget)) or None,
+                **{**self._options, **options},
+            )
+            refuse_spent(self._quotas, user, thread_id)
+            if self._limits is not None:
+                hold = await self._limits.admit_run(user, run.run_id)
+                holding.push_async_callback(hold.release)
+            await self._admit(run, holding, thread_id, user, busy, drain)
         self.stats.started += 1
         return run.run_id
 
@@ -201,83 +213,16 @@ class RunManager:
             self.stats.input_tokens += snapshot.usage.input_tokens or 0
             self.stats.output_tokens += snapshot.usage.output_tokens or 0
 
-    async def events(
-        self,
-        run_id: str,
-        since: str | Position | None = None,
-        *,
-        user: str | _Anyone | None = ANYONE,
-    ) -> AsyncGenerator[Event]:
-        """Yield the run's events after ``since``, a position, or all; ends with the terminal one.
-
-        Raises ``RunGone``, ``ReplayGap``, ``ProducerLost`` and ``LogUnavailable`` as
-        ``EventLog.tail`` does, ``NotOwner`` for another user's run, ``StreamUsageError`` for what
-        is no position. Leaving the loop leaves the run alone.
-        """
-        async with aclosing(self.entries(run_id, since, user=user)) as batches:
-            async for batch in batches:
-                for entry in batch:
-                    yield entry.event()
-
-    async def entries(
-        self,
-        run_id: str,
-        since: str | Position | None = None,
-        *,
-        user: str | _Anyone | None = ANYONE,
-    ) -> AsyncGenerator[list[Entry]]:
-        """The same, as entries of the log in batches: positions and bytes, for a wire."""
-        after = Position.parse(since) if isinstance(since, str) else since
-        await self._check(run_id, user)
-        async with aclosing(self.log.tail(run_id, after)) as batches:
-            async for batch in batches:
-                yield batch
-
-    async def cancel(
-        self, run_id: str, reason: str = "user", *, user: str | _Anyone | None = ANYONE
-    ) -> bool:
-        """Ask a run to stop, whatever process makes it; False if it has ended already.
-
-        Returns when the log has it. Raises ``RunGone``, ``NotOwner``, ``LogUnavailable``.
-        """
-        await self._check(run_id, user)
-        return await self.log.cancel(run_id, reason)
-
-    async def status(self, run_id: str, *, user: str | _Anyone | None = ANYONE) -> RunStatus:
-        """Return what a run has come to. Raises ``RunGone``, ``NotOwner``, ``LogUnavailable``."""
-        status = await status_of(self.log, run_id)
-        if not isinstance(user, _Anyone) and status.user != user:
-            raise NotOwner(f"run {run_id} belongs to another user")
-        return status
-
-    async def list(self, user: str | None = None) -> list[RunStatus]:
-        """Return the runs of a user that the log still has, oldest first."""
-        found: list[RunStatus] = []
-        for name in await self.log.of_user(user):
-            if not name.startswith("thread:"):
-                try:
-                    found.append(await status_of(self.log, name))
-                except RunGone:
-                    continue
-        return found
-
-    async def active(self, thread_id: str, *, user: str | _Anyone | None = ANYONE) -> str | None:
-        """Return the id of the run that a thread has now, or that waits for it, if any."""
-        info = await self._threads.active(thread_id)
-        if info is None:
-            return None
-        if not isinstance(user, _Anyone) and info.user != (user or ""):
-            raise NotOwner(f"thread {thread_id!r} belongs to another user")
-        return info.run_id
-
-    async def _check(self, run_id: str, user: str | _Anyone | None) -> None:
-        if isinstance(user, _Anyone):
-            return
-        info = await self.log.info(run_id)
-        if info.user != (user or ""):
-            raise NotOwner(f"run {run_id} belongs to another user")
-
     # ---- readers -----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def place(self, user: str | None) -> AsyncGenerator[None]:
+        """A place for a reader, as ``limits`` allows. Raises ``LimitExceeded``."""
+        if self._limits is None:
+            yield
+        else:
+            async with await self._limits.open_stream(user):
+                yield
 
     async def attend(self, run_id: str) -> None:
         """A client has begun to read a run; to be followed by ``leave``."""
@@ -326,6 +271,8 @@ class RunManager:
         """End all runs of this process as ``shut_down`` does, and let go of the log."""
         await self.shut_down()
         await self._presence.aclose()
+        if self._limits is not None:
+            await self._limits.aclose()
         await self.log.aclose()
 
     async def __aenter__(self) -> Self:
@@ -343,9 +290,11 @@ class RunManager:
     async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
         """The manager's life as that of an application: ``FastAPI(lifespan=manager.lifespan)``.
 
-        Also hears the signals that end the server, which waits for open connections before it
-        ends the lifespan: too late for those who wait in them.
+        It may be that of several applications: the last of them ends it. Also hears the signals
+        that end the server, which waits for open connections before it ends the lifespan: too late
+        for those who wait in them.
         """
+        self._lives += 1
         loop = asyncio.get_running_loop()
 
         def told() -> None:
@@ -356,28 +305,13 @@ class RunManager:
             yield
         finally:
             undo()
-            await self.aclose()
+            self._lives -= 1
+            if not self._lives:
+                await self.aclose()
 
 
 def _hold(held: AsyncExitStack, writer: LogWriter) -> None:
     held.push_async_callback(writer.finish)
-
-
-def _thread_of(thread_id: str | None, config: RunnableConfig | None) -> str | None:
-    configurable = (config or {}).get("configurable") or {}
-    named = configurable.get("thread_id")
-    return thread_id if named is None or thread_id is not None else str(named)
-
-
-def _config(
-    config: RunnableConfig | None, user: str | None, metadata: Mapping[str, Any] | None
-) -> RunnableConfig:
-    made: RunnableConfig = {**(config or {})}
-    given = {**made.get("metadata", {}), **(metadata or {})}
-    given.pop(OWNER, None)
-    if user is not None:
-        given[OWNER] = user
-    return {**made, "metadata": given, "run_id": made.get("run_id") or uuid4()}
 
 
 def _one_of(option: str, value: Any, known: tuple[str, ...]) -> Any:

@@ -7,6 +7,8 @@ is told as one that is not there.
 from __future__ import annotations
 
 import logging
+import math
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -17,6 +19,7 @@ from langchain_streamkit.errors import (
     BudgetExceeded,
     Fenced,
     LimitExceeded,
+    LimitsUnavailable,
     LogUnavailable,
     NotOwner,
     ProducerLost,
@@ -36,6 +39,12 @@ RETRY_S = 2
 """What a client is asked to wait when the server, or its log, cannot serve it now."""
 
 
+def _seconds_until(moment: datetime | None) -> int:
+    if moment is None:
+        return RETRY_S
+    return max(1, math.ceil((moment - datetime.now(UTC)).total_seconds()))
+
+
 class Refusal(Exception):
     """A request that is not done; ``response()`` is its answer."""
 
@@ -46,7 +55,7 @@ class Refusal(Exception):
         message: str,
         *,
         headers: Mapping[str, str] | None = None,
-        **more: Any,
+        **more: object,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -66,9 +75,11 @@ def refusal_of(error: Exception) -> Refusal:
         case NotOwner() | RunGone():
             return Refusal(404, "not_found", "there is no such run or thread, or no longer")
         case ReplayGap(oldest=oldest):
-            more = {} if oldest is None else {"oldest": str(oldest)}
             said = "some events after this position are no longer kept; read from the beginning"
-            return Refusal(410, "replay_gap", said, **more)
+            refusal = Refusal(410, "replay_gap", said)
+            if oldest is not None:
+                refusal.error["oldest"] = str(oldest)
+            return refusal
         case ProducerLost():
             return Refusal(410, "producer_lost", "the run was lost before it began; start it again")
         case ThreadBusy(run_id=run_id):
@@ -80,16 +91,17 @@ def refusal_of(error: Exception) -> Refusal:
             wait = {"Retry-After": str(wait_s)}
             return Refusal(429, "limit_exceeded", str(error), headers=wait, limit=limit)
         case BudgetExceeded():
-            return _quota(error)
-        case ShuttingDown() | LogUnavailable():
-            code = "shutting_down" if isinstance(error, ShuttingDown) else "log_unavailable"
+            wait = {"Retry-After": str(_seconds_until(error.resets_at))}
+            said = f"what may be spent is spent: {error.limit}"
+            return Refusal(429, "quota_exceeded", said, headers=wait, limit=error.limit)
+        case ShuttingDown() | LogUnavailable() | LimitsUnavailable():
+            code = "shutting_down" if isinstance(error, ShuttingDown) else "unavailable"
             said = "this server cannot take it now; try again shortly"
             return Refusal(503, code, said, headers={"Retry-After": str(RETRY_S)})
         case StreamUsageError(wire=str(wire)):
             return Refusal(422, "invalid_request", wire)
         case HTTPException():
-            detail = error.detail if isinstance(error.detail, str) else "refused"
-            return Refusal(error.status_code, "refused", detail, headers=error.headers)
+            return Refusal(error.status_code, "refused", error.detail, headers=error.headers)
         case _:
             error_id = uuid4().hex
             LOGGER.error("a request failed (error_id=%s)", error_id, exc_info=error)

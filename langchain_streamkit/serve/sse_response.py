@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 OnDisconnect: TypeAlias = Literal["cancel", "continue"]
 WireProtocol: TypeAlias = Literal["native"]
 
-_HEADERS = {
+SSE_HEADERS = {
     "content-type": "text/event-stream",
     "cache-control": "no-cache, no-store, no-transform",
     "x-accel-buffering": "no",  # nginx with gzip would hold everything back to the end
@@ -107,13 +107,13 @@ class SSEResponse(Response):
         self._opening = opening(retry_ms)
         self.status_code = status_code
         self.background = background
-        self.init_headers(_HEADERS | given)
+        self.init_headers(SSE_HEADERS | given)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["method"] == "HEAD":
             await send(self._start())
-            await send(_body(b"", more=False))
+            await send(body_message(b"", more=False))
         else:
             await self._stream(receive, send)
         if self.background is not None:
@@ -122,12 +122,12 @@ class SSEResponse(Response):
     async def _stream(self, receive: Receive, send: Send) -> None:
         line = Line[Any](
             send,
-            _body(PING),
+            body_message(PING),
             heartbeat_s=self._heartbeat_s,
             send_timeout_s=self._send_timeout_s,
         )
         pump = outlive(asyncio.create_task(self._pump(line)))
-        left = asyncio.create_task(_disconnected(receive))
+        left = asyncio.create_task(disconnected(receive))
         try:
             await line.watch(pump, left)
             if self._complete:
@@ -150,7 +150,7 @@ class SSEResponse(Response):
             starting.result()
         self._answered = True  # from here on an error is an event
         await line.write(self._start())
-        await line.write(_body(self._opening))
+        await line.write(body_message(self._opening))
         try:
             async for batch in self._run.batches():
                 if not line.closed:
@@ -171,10 +171,10 @@ class SSEResponse(Response):
         data = self._frames.encode(batch)
         if self._frames.ended:
             # Complete at once: the iteration itself goes on until `on_end` is done.
-            await line.write(_body(data, more=False))
+            await line.write(body_message(data, more=False))
             self._complete = True
         elif data:
-            await line.write(_body(data))
+            await line.write(body_message(data))
 
     async def _abandon(self, line: Line[Any], pump: asyncio.Task[None]) -> None:
         """The client has gone, or this request was cancelled: the run ends, or reads itself out."""
@@ -197,10 +197,12 @@ class SSEResponse(Response):
         }
 
 
-def _body(data: bytes, *, more: bool = True) -> Message:
+def body_message(data: bytes, *, more: bool = True) -> Message:
+    """Return the ASGI message of a part of the body."""
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 
-async def _disconnected(receive: Receive) -> None:
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass  # the rest of a request body that the endpoint did not read

@@ -104,10 +104,7 @@ def serving(app: Any, **options: Any) -> Iterator[str]:
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
-        lifespan="off",
-        log_level="error",
-        timeout_graceful_shutdown=1,
-        **options,
+        **{"lifespan": "off", "log_level": "error", "timeout_graceful_shutdown": 1, **options},
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -1,0 +1,137 @@
+"""A run's log as the response of an endpoint: what a client missed, then what comes.
+
+Guarantees: as those of ``SSEResponse``, but for the run, which goes on; a slow client is fed from
+the log, so that nothing is dropped and little is held; one that reads nothing is cut off; readers
+are told when the server goes away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, aclosing, suppress
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from langchain_streamkit.errors import ProducerLost, ReplayGap, RunGone, StreamError
+from langchain_streamkit.serve.line import Line
+from langchain_streamkit.serve.refusals import refusal_of
+from langchain_streamkit.serve.sse_response import SSE_HEADERS, body_message, disconnected
+from langchain_streamkit.wire.log_frames import BYE, gone_frame, log_frames
+from langchain_streamkit.wire.sse import PING, opening
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from starlette.types import Receive, Scope, Send
+
+    from langchain_streamkit.log import Entry
+    from langchain_streamkit.manager.run_manager import RunManager
+    from langchain_streamkit.wire.log_view import LogView
+
+_FAREWELL_S = 1.0
+"""What a client gets to take the farewell."""
+
+
+class LogResponse(Response):
+    """Streams ``batches`` of a run's log, as ``view`` shows them.
+
+    ``place`` is closed when the client has gone. ``heartbeat_s``, ``send_timeout_s`` and
+    ``retry_ms`` are those of ``SSEResponse``.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        manager: RunManager,
+        run_id: str,
+        batches: AsyncGenerator[list[Entry]],
+        view: LogView,
+        *,
+        place: AsyncExitStack,
+        heartbeat_s: float = 15,
+        send_timeout_s: float = 30,
+        retry_ms: int = 2000,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._manager = manager
+        self._run_id = run_id
+        self._batches = batches
+        self._view = view
+        self._place = place
+        self._heartbeat_s = heartbeat_s
+        self._send_timeout_s = send_timeout_s
+        self._opening = opening(retry_ms)
+        self.status_code = 200
+        self.background = None
+        self.init_headers({**SSE_HEADERS, **(headers or {})})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        line = Line[Any](
+            send,
+            body_message(PING),
+            heartbeat_s=self._heartbeat_s,
+            send_timeout_s=self._send_timeout_s,
+        )
+        async with self._place:
+            await self._manager.attend(self._run_id)
+            pump = asyncio.create_task(self._pump(line))
+            left = asyncio.create_task(disconnected(receive))
+            bye = asyncio.create_task(self._manager.farewell())
+            try:
+                await line.watch(pump, left, bye)
+                if bye.done() and not pump.done() and not line.closed:
+                    await self._say_goodbye(line, pump)
+            finally:
+                cut = line.closed or left.done()
+                for task in (pump, left, bye):
+                    task.cancel()
+                await asyncio.wait({pump, left, bye})
+                self._manager.leave(self._run_id, disconnected=cut)
+            if not pump.cancelled():
+                pump.result()
+
+    async def _pump(self, line: Line[Any]) -> None:
+        await line.write(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        await line.write(body_message(self._opening))
+        last = b""
+        try:
+            async with aclosing(self._batches) as batches:
+                async for batch in batches:
+                    data = log_frames(self._view, batch)
+                    if self._view.ended:
+                        last = data
+                        break
+                    if data:
+                        await line.write(body_message(data))
+                    if line.closed:
+                        return
+                    await line.give_way(len(batch))
+        except (RunGone, ReplayGap, ProducerLost) as exc:
+            last = _gone(exc)
+        except StreamError:
+            pass  # cut off without an end: the client comes back, here or at another server
+        await line.write(body_message(last, more=False))
+
+    async def _say_goodbye(self, line: Line[Any], pump: asyncio.Task[None]) -> None:
+        """Between two writes of the pump, or instead of one that hangs."""
+        pump.cancel()
+        await asyncio.wait({pump})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await line.write(body_message(BYE, more=False))
+
+
+def _gone(error: RunGone | ReplayGap | ProducerLost) -> bytes:
+    told = refusal_of(error).error
+    code = "run_gone" if isinstance(error, RunGone) else told["code"]
+    oldest = error.oldest if isinstance(error, ReplayGap) else None
+    return gone_frame(code, told["message"], oldest)

@@ -1,0 +1,154 @@
+"""What HTTP and WebSocket do alike: who asks, what is run for them, which runs are theirs."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from langchain_streamkit.errors import RunGone, StreamUsageError
+from langchain_streamkit.manager.checkpoints import Checkpoints, plain_messages
+from langchain_streamkit.runs.options import checked_on_end
+from langchain_streamkit.serve.refusals import Refusal
+from langchain_streamkit.serve.requests import refuse_foreign
+from langchain_streamkit.serve.served import Servable, Served, as_input
+from langchain_streamkit.wire.log_view import LogView
+from langchain_streamkit.wire.views import Projection, View
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+
+    from langchain_core.runnables import RunnableConfig
+    from starlette.requests import HTTPConnection
+
+    from langchain_streamkit.log import Entry, Position
+    from langchain_streamkit.manager.run_manager import RunManager
+    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.serve.requests import RunRequest
+
+
+class Hooks(NamedTuple):
+    """The application's own say; each function is plain or async."""
+
+    authenticate: Callable[[HTTPConnection], str | Awaitable[str | None] | None] | None = None
+    config_for: Callable[[HTTPConnection], RunnableConfig | Awaitable[RunnableConfig]] | None = None
+    context_for: Callable[[HTTPConnection], Any] | None = None
+    parse_input: Callable[[Any], Any] | None = None
+    on_end: OnEnd | None = None
+
+
+class RunService:
+    """Runs of what is served, for clients that are told who they are."""
+
+    def __init__(
+        self,
+        servable: Servable,
+        manager: RunManager,
+        hooks: Hooks,
+        *,
+        view: View,
+        metadata: Collection[str],
+        allow_origins: Collection[str],
+    ) -> None:
+        for name, hook in hooks._asdict().items():
+            if hook is not None and not callable(hook):
+                raise StreamUsageError(f"{name}= takes a function, plain or async, not {hook!r}")
+        checked_on_end(hooks.on_end)
+        Projection(view, metadata=metadata)  # an unknown view fails here, not in a client's run
+        if isinstance(allow_origins, str):
+            raise StreamUsageError(f"write allow_origins=[{allow_origins!r}]")
+        self.manager = manager
+        self._view: View = view
+        self._metadata = metadata
+        self._served = Served(servable)
+        self._hooks = hooks
+        self._origins = frozenset(allow_origins)
+
+    async def user_of(self, request: HTTPConnection) -> str | None:
+        """Return who asks; None where nobody is asked who they are. Raises ``Refusal``."""
+        refuse_foreign(request, self._origins)
+        if self._hooks.authenticate is None:
+            return None
+        user = await _called(self._hooks.authenticate, request)
+        if not user:
+            raise Refusal(401, "unauthenticated", "say who you are")
+        if not isinstance(user, str):
+            raise StreamUsageError(
+                f"authenticate(request) returned a {type(user).__name__}; return the user's id as"
+                " a string, or None"
+            )
+        return user
+
+    async def start(self, request: HTTPConnection, asked: RunRequest, user: str | None) -> str:
+        """Start a run and return its id. Raises as ``RunManager.start``, and ``Refusal``."""
+        if asked.resume is not None and asked.input is not None:
+            raise Refusal(422, "invalid_request", 'send "input" or "resume", not both')
+        async with AsyncExitStack() as held:
+            runnable = await self._served.runnable(request, held)
+            value = asked.input
+            if asked.resume is None:
+                parse = self._hooks.parse_input
+                value = as_input(runnable, value) if parse is None else await _called(parse, value)
+            config = await _called(self._hooks.config_for, request)
+            context = await _called(self._hooks.context_for, request)
+            options: dict[str, Any] = {}
+            if self._hooks.on_end is not None:
+                options["on_end"] = self._hooks.on_end
+            return await self.manager.start(
+                runnable,
+                value,
+                config,
+                user=user,
+                thread_id=asked.thread_id,
+                resume=asked.resume,
+                metadata=asked.metadata,
+                context=context,
+                held=held.pop_all(),
+                **options,
+            )
+
+    def view_after(self, since: Position | None) -> LogView:
+        """Return what shows a run's log to a client that has it up to ``since``."""
+        return LogView(self._view, metadata=self._metadata, after=since)
+
+    async def entries(
+        self, run_id: str, since: Position | None, view: LogView, user: str | None
+    ) -> AsyncGenerator[list[Entry]]:
+        """Return the entries of a run from where ``view`` needs them.
+
+        Raises ``RunGone``, ``NotOwner``, ``ReplayGap``, ``LogUnavailable`` before that.
+        """
+        await self.manager.check(run_id, since, user=user)
+        return self.manager.entries(run_id, view.first)
+
+    async def read_all(self, run_id: str, since: Position, user: str | None) -> bool:
+        """Whether the run has ended, and a client at ``since`` has all of it."""
+        status = await self.manager.status(run_id, user=user)
+        return status.status != "running" and str(since) == status.last_event_id
+
+    async def messages(
+        self, request: HTTPConnection, thread_id: str, user: str | None
+    ) -> dict[str, Any]:
+        """Return what a thread's newest checkpoint has. Raises ``RunGone`` if there is none."""
+        async with AsyncExitStack() as held:
+            runnable = await self._served.runnable(request, held)
+            thread = await Checkpoints(runnable, adopt=self.manager.adopt_threads).thread(
+                thread_id, user
+            )
+        if thread is None:
+            raise RunGone(f"there is no thread {thread_id!r}")
+        interrupts = [
+            {"interrupt_id": key, "payload": value} for key, value in thread.interrupts.items()
+        ]
+        return {
+            "thread_id": thread_id,
+            "messages": plain_messages(thread),
+            "interrupts": interrupts,
+        }
+
+
+async def _called(hook: Callable[[Any], Any] | None, value: Any) -> Any:
+    if hook is None:
+        return None
+    answer = hook(value)
+    return await answer if inspect.isawaitable(answer) else answer
