@@ -67,12 +67,13 @@ class ManagedRun:
         return True
 
     async def _make(self) -> None:
+        batches = self.run.batches()  # to be left, which cancels the run, only when it has failed
         heed = asyncio.get_running_loop().create_task(self._heed())
         try:
             async with self._held:
                 await self._wait_for_turn()
                 self.began = True
-                async for batch in self.run.batches():
+                async for batch in batches:
                     await self._log(batch)
         except Exception as exc:  # noqa: BLE001 -- the run fails with it, and the log says so
             await self._broken(exc)

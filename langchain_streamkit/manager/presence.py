@@ -67,6 +67,11 @@ class Presence:
             if disconnected:
                 self._leaving[name] = task
 
+    async def settled(self) -> None:
+        """Return when what readers that left have set off is decided."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def aclose(self) -> None:
         """Decide nothing more."""
         tasks = [*self._tasks, *([self._beating] if self._beating else [])]

@@ -232,6 +232,10 @@ class RunManager(RunLookup):
         """A client reads no more; ``disconnected`` only where its connection is really gone."""
         self._presence.leave(run_id, disconnected=disconnected)
 
+    async def presence_settled(self) -> None:
+        """Return when what readers that left have set off is decided."""
+        await self._presence.settled()
+
     # ---- the process -------------------------------------------------------------------------
 
     @property

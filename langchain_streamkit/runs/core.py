@@ -21,7 +21,7 @@ from langchain_streamkit.runs.usage_ledger import UsageLedger
 from langchain_streamkit.sinks.base import apart
 from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.adapters.base import Unadaptable
-from langchain_streamkit.sources.control_flow import StopRun, outcome_of
+from langchain_streamkit.sources.control_flow import StopRun, outcome_of, stop_reason_of
 from langchain_streamkit.sources.langgraph import handler_base, output_mode_of, watch_graph
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.results import is_interrupted, now_ms
@@ -252,7 +252,7 @@ class RunCore:
         elif error is None:
             self._end_well(result)
         elif (outcome := outcome_of(error)) == "cancelled":
-            self._end_cancelled("user")
+            self._end_cancelled(stop_reason_of(error))
         elif outcome is not None:
             self._end_left(error)
         else:

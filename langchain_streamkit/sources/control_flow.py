@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_streamkit.events import StepOutcome
+    from langchain_streamkit.events import CancelReason, StepOutcome
 
 
 class StopRun(BaseException):
@@ -56,11 +56,22 @@ def outcome_of(error: BaseException) -> StepOutcome | None:
     names = {cls.__name__ for cls in type(error).__mro__}
     if "ParentCommand" in names:
         return "handed_off"
+    if "GraphDrained" in names:
+        return "cancelled"
     if "GraphBubbleUp" in names:
         return "suspended"
     if isinstance(error, asyncio.CancelledError | StopRun | GeneratorExit | KeyboardInterrupt):
         return "cancelled"
     return None
+
+
+def stop_reason_of(error: BaseException) -> CancelReason:
+    """Why a run was stopped that ended with ``error``, where nobody else says so.
+
+    ``GraphDrained`` is what LangGraph raises after the step in which its ``RunControl`` was asked
+    to drain the run, which is for the end of a process.
+    """
+    return "shutdown" if type(error).__name__ == "GraphDrained" else "user"
 
 
 def interrupts_of(error: BaseException) -> list[Any]:
