@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 from fastapi import FastAPI
 
+from langchain_streamkit import RunManager
 from langchain_streamkit.events import decode_event
 from langchain_streamkit.serve.router import streamkit_router
 from tests.serve.servers import WAIT_S, serving
@@ -16,7 +17,6 @@ from tests.serve.servers import WAIT_S, serving
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from langchain_streamkit import RunManager
     from langchain_streamkit.events import Event
 
 
@@ -26,6 +26,13 @@ def served(
 ) -> Iterator[httpx.Client]:
     """Serve a runnable; gives a client of the server."""
     app = FastAPI()
+    manager = manager or RunManager()
+
+    @app.post("/test/shut-down", include_in_schema=False)
+    async def shut_down() -> None:
+        """What a signal does; a server in a thread gets none."""
+        manager.shut_down()
+
     app.include_router(streamkit_router(runnable, manager=manager, **options), prefix=prefix)
     with serving(app, lifespan="on") as where, client_of(f"http://{where}{prefix}") as client:
         yield client
