@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.errors import ReplayGap as ReplayGap
     from langchain_streamkit.errors import RunCancelled as RunCancelled
     from langchain_streamkit.errors import RunGone as RunGone
+    from langchain_streamkit.errors import RunTimeout as RunTimeout
     from langchain_streamkit.errors import SinkError as SinkError
     from langchain_streamkit.errors import StreamError as StreamError
     from langchain_streamkit.errors import StreamUsageError as StreamUsageError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.runnable import with_sinks as with_sinks
     from langchain_streamkit.runs.async_run import AsyncRun as AsyncRun
     from langchain_streamkit.runs.sync_run import Run as Run
+    from langchain_streamkit.runs.timeout import Timeout as Timeout
     from langchain_streamkit.runs.usage_ledger import UsageLedger as UsageLedger
     from langchain_streamkit.serve.sse_response import SSEResponse as SSEResponse
     from langchain_streamkit.serve.websocket import WebSocketSession as WebSocketSession
@@ -64,6 +66,7 @@ _HOMES = {
     "ReplayGap": "errors",
     "RunCancelled": "errors",
     "RunGone": "errors",
+    "RunTimeout": "errors",
     "SinkError": "errors",
     "StreamError": "errors",
     "StreamUsageError": "errors",
@@ -75,6 +78,7 @@ _HOMES = {
     "with_sinks": "runnable",
     "AsyncRun": "runs.async_run",
     "Run": "runs.sync_run",
+    "Timeout": "runs.timeout",
     "UsageLedger": "runs.usage_ledger",
     "SSEResponse": "serve.sse_response",
     "WebSocketSession": "serve.websocket",
@@ -112,10 +116,12 @@ __all__ = [
     "RunCancelled",
     "RunGone",
     "RunSnapshot",
+    "RunTimeout",
     "SinkError",
     "StreamCallbackHandler",
     "StreamError",
     "StreamUsageError",
+    "Timeout",
     "TokenCounter",
     "UsageLedger",
     "WebSocketSession",
