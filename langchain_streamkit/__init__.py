@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.errors import ReplayGap as ReplayGap
     from langchain_streamkit.errors import RunCancelled as RunCancelled
     from langchain_streamkit.errors import RunGone as RunGone
+    from langchain_streamkit.errors import RunTimeout as RunTimeout
     from langchain_streamkit.errors import ShuttingDown as ShuttingDown
     from langchain_streamkit.errors import SinkError as SinkError
     from langchain_streamkit.errors import StreamError as StreamError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.runnable import with_sinks as with_sinks
     from langchain_streamkit.runs.async_run import AsyncRun as AsyncRun
     from langchain_streamkit.runs.sync_run import Run as Run
+    from langchain_streamkit.runs.timeout import Timeout as Timeout
     from langchain_streamkit.runs.usage_ledger import UsageLedger as UsageLedger
     from langchain_streamkit.serve.router import streamkit_router as streamkit_router
     from langchain_streamkit.serve.sse_response import SSEResponse as SSEResponse
@@ -78,6 +80,7 @@ _HOMES = {
     "ShuttingDown": "errors",
     "ThreadBusy": "errors",
     "RunManager": "manager.run_manager",
+    "RunTimeout": "errors",
     "SinkError": "errors",
     "StreamError": "errors",
     "StreamUsageError": "errors",
@@ -90,6 +93,7 @@ _HOMES = {
     "with_sinks": "runnable",
     "AsyncRun": "runs.async_run",
     "Run": "runs.sync_run",
+    "Timeout": "runs.timeout",
     "UsageLedger": "runs.usage_ledger",
     "SSEResponse": "serve.sse_response",
     "streamkit_router": "serve.router",
@@ -133,12 +137,14 @@ __all__ = [
     "RunGone",
     "RunManager",
     "RunSnapshot",
+    "RunTimeout",
     "ShuttingDown",
     "SinkError",
     "StreamCallbackHandler",
     "StreamError",
     "StreamUsageError",
     "ThreadBusy",
+    "Timeout",
     "TokenCounter",
     "UsageLedger",
     "WebSocketSession",

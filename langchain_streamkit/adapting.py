@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Collection, Iterable
 
     from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.timeout import Timeout
     from langchain_streamkit.sinks.base import SinkLike
     from langchain_streamkit.tokens.message_meter import Counting
     from langchain_streamkit.tokens.meter import Limit
@@ -57,6 +58,7 @@ def adapt(
     tokens: Counting = "exact",
     prices: PriceTable | None = None,
     budget: Limit | Iterable[Limit] | None = None,
+    timeout: Timeout | float | None = None,
     **unknown: Any,
 ) -> AsyncRun[Any]: ...
 
@@ -81,6 +83,7 @@ def adapt(
     tokens: Counting = "exact",
     prices: PriceTable | None = None,
     budget: Limit | Iterable[Limit] | None = None,
+    timeout: Timeout | float | None = None,
     **unknown: Any,
 ) -> Run[Any]: ...
 
@@ -104,6 +107,7 @@ def adapt(
     tokens: Counting = "exact",
     prices: PriceTable | None = None,
     budget: Limit | Iterable[Limit] | None = None,
+    timeout: Timeout | float | None = None,
     **unknown: Any,
 ) -> AsyncRun[Any] | Run[Any]:
     """Read ``source``, a stream that somebody else made, as a run with the events of ours.
@@ -136,6 +140,7 @@ def adapt(
         tokens: ``"exact"``, ``"estimate"`` or ``"off"``.
         prices: US dollars per million tokens by model name.
         budget: a ``Budget``, a ``Quota``, or several; the source is closed by what exceeds one.
+        timeout: a ``Timeout``, or seconds for all; the source is closed by a clock that runs out.
         further: nothing; options have names, and a runnable's input goes to ``astream``.
         unknown: nothing; other names are refused with the nearest one.
 
@@ -158,6 +163,7 @@ def adapt(
         tokens=tokens,
         prices=prices,
         budget=budget,
+        timeout=timeout,
     )
     known = [name for name in Options._fields if name not in ("streaming", "on_cancel")]
     refuse_unknown("adapt", unknown, ("mode", "user", "sinks", "on_end", *known))

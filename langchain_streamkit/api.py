@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.runs.timeout import Timeout
     from langchain_streamkit.sinks.base import SinkLike
     from langchain_streamkit.tokens.message_meter import Counting
     from langchain_streamkit.tokens.meter import Limit
@@ -50,6 +51,7 @@ def astream(
     tokens: Counting = "exact",
     prices: PriceTable | None = None,
     budget: Limit | Iterable[Limit] | None = None,
+    timeout: Timeout | float | None = None,
     **unknown: Any,
 ) -> AsyncRun[Any]:
     """Run ``runnable`` as ``ainvoke`` does and give its events while it runs.
@@ -90,6 +92,8 @@ def astream(
             1.5}}``, before those of the extra ``cost``.
         budget: a ``Budget``, a ``Quota``, or several: what exceeds one ends the run as
             ``run.cancelled(reason="budget")``; then ``result()`` raises ``BudgetExceeded``.
+        timeout: a ``Timeout``, or the seconds that the run may take: a clock that runs out ends it
+            as ``run.failed`` with the code ``timeout.*``; then ``result()`` raises ``RunTimeout``.
         unknown: nothing; other names are refused with the nearest one.
 
     Raises:
@@ -110,6 +114,7 @@ def astream(
         tokens,
         prices,
         budget,
+        timeout,
     )
     refuse_unknown("astream", unknown, (*_RUN_OPTIONS, *Options._fields))
     plan = _plan(runnable, input, config, thread_id, user, context, call, options)
@@ -141,6 +146,7 @@ def stream(
     tokens: Counting = "exact",
     prices: PriceTable | None = None,
     budget: Limit | Iterable[Limit] | None = None,
+    timeout: Timeout | float | None = None,
     **unknown: Any,
 ) -> Run[Any]:
     """Run ``runnable`` as ``invoke`` does and give its events while it runs; see ``astream``.
@@ -162,6 +168,7 @@ def stream(
         tokens,
         prices,
         budget,
+        timeout,
     )
     refuse_unknown("stream", unknown, (*_RUN_OPTIONS, *Options._fields))
     plan = _plan(runnable, input, config, thread_id, user, context, call, options)

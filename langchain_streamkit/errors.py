@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.log.position import Position
     from langchain_streamkit.tokens.spending import Spent
+
+TimeoutKind: TypeAlias = Literal["total", "first_token", "idle"]
+"""Which clock of a ``Timeout`` ran out."""
 
 
 class StreamError(Exception):
@@ -70,6 +73,18 @@ class BudgetExceeded(RunCancelled):
     def __str__(self) -> str:
         """Return the message, with what the run has spent in all."""
         return f"{super().__str__()} (in all {self.spent})"
+
+
+class RunTimeout(StreamError, TimeoutError):
+    """``result()`` of a run that a clock of its ``Timeout`` ended.
+
+    ``kind`` is the clock: ``"total"``, ``"first_token"`` or ``"idle"``; ``run_id`` the run.
+    """
+
+    def __init__(self, message: str, *, kind: TimeoutKind, run_id: str) -> None:
+        super().__init__(message)
+        self.kind: TimeoutKind = kind
+        self.run_id = run_id
 
 
 class ReaderOverflow(StreamError):

@@ -9,11 +9,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
+from langchain_streamkit.errors import RunTimeout
 from langchain_streamkit.events import ErrorCode, ErrorInfo
 from langchain_streamkit.text import STOPS, clean_text, short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from langchain_streamkit.errors import TimeoutKind
 
 Where: TypeAlias = Literal["model", "tool", "graph", "chain", "run"]
 """What raised: a model call, a tool, a node or the graph itself, another runnable, the run."""
@@ -92,6 +95,11 @@ _BY_CLASS: Mapping[str, Failure] = {
     "SourceFailed": Failure("graph_error"),
     "ToolException": Failure("tool_error"),
     "UnknownInterruptError": Failure("invalid_input"),
+}
+_BY_CLOCK: Mapping[TimeoutKind, Failure] = {
+    "total": Failure("timeout.total", retryable=True),
+    "first_token": Failure("timeout.first_token", retryable=True),
+    "idle": Failure("timeout.idle", retryable=True),
 }
 # Any connection's own errors; they are the model's where a model call raised them.
 _CONNECTION = {"ConnectionError", "TimeoutError", "TransportError"}
@@ -180,6 +188,8 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
 
 
 def _one(exc: BaseException, where: Where) -> Failure | None:
+    if isinstance(exc, RunTimeout):
+        return _BY_CLOCK[exc.kind]
     names = [cls.__name__ for cls in type(exc).__mro__]
     try:
         if where == "model" or not _PROVIDER.isdisjoint(names):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.timeout import Timeout
     from langchain_streamkit.sinks.base import Sink, SinkLike
     from langchain_streamkit.tokens.message_meter import Counting
     from langchain_streamkit.tokens.meter import Limit
@@ -72,6 +73,7 @@ class StreamCallbackHandler(TapHandler):
         tokens: Counting = "exact",
         prices: PriceTable | None = None,
         budget: Limit | Iterable[Limit] | None = None,
+        timeout: Timeout | float | None = None,
         **unknown: Any,
     ) -> None:
         """See ``astream`` for the options.
@@ -90,6 +92,7 @@ class StreamCallbackHandler(TapHandler):
             tokens=tokens,
             prices=prices,
             budget=budget,
+            timeout=timeout,
         )
         refuse_unknown("StreamCallbackHandler", unknown, (*WATCHING, "user", "max_unread"))
         options = options.checked()

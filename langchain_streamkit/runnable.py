@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.timeout import Timeout
     from langchain_streamkit.sinks.base import Sink, SinkLike
     from langchain_streamkit.tokens.message_meter import Counting
     from langchain_streamkit.tokens.meter import Limit
@@ -55,6 +56,7 @@ def with_sinks(
     tokens: Counting = "exact",
     prices: PriceTable | None = None,
     budget: Limit | Iterable[Limit] | None = None,
+    timeout: Timeout | float | None = None,
     **unknown: Any,
 ) -> Runnable[Any, Any]:
     """A Runnable with the input, output, schema, name, config and behaviour of ``runnable``.
@@ -78,6 +80,7 @@ def with_sinks(
         tokens=tokens,
         prices=prices,
         budget=budget,
+        timeout=timeout,
     )
     refuse_unknown("with_sinks", unknown, ("user", *WATCHING))
     if not sinks and on_end is None:
@@ -118,7 +121,7 @@ class WatchedRunnable(Runnable[Any, Any]):
     ) -> Any:
         watch = self._watch(input, config)
         async with watch:
-            return watch.returned(await self.bound.ainvoke(input, watch.config, **kwargs))
+            return await watch.reached(self.bound.ainvoke(input, watch.config, **kwargs))
 
     def stream(
         self,

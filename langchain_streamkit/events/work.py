@@ -58,10 +58,13 @@ class RunInterrupted(BaseEvent, tag="run.interrupted", frozen=True, kw_only=True
 
 
 class RunFailed(BaseEvent, tag="run.failed", frozen=True, kw_only=True):
-    """Terminal: error."""
+    """Terminal: error. ``pending`` names work that could not be stopped, where the run was stopped
+    because of the error (a timeout, say).
+    """
 
     type: ClassVar[Literal["run.failed"]] = "run.failed"
     error: ErrorInfo
+    pending: tuple[str, ...] = ()
     usage: Usage
     timing: Timing
 

@@ -1,7 +1,8 @@
 """A root run that is watched from outside: someone else calls the runnable, callbacks tell us.
 
 Guarantees: one legal stream per root; it ends with the root's own end callback (or when whoever
-made the call says how it ended); nothing here stops or breaks the user's run.
+made the call says how it ended, or a clock ran out and the call did not notice); nothing here stops
+or breaks the user's run but its budget and its clocks.
 """
 
 from __future__ import annotations
@@ -13,23 +14,27 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from langchain_streamkit.failures import LOGGER, log_failure
 from langchain_streamkit.runs.held import Held
 from langchain_streamkit.runs.sequencer import Sequencer
+from langchain_streamkit.runs.stopping import STOP_GRACE_S
+from langchain_streamkit.runs.timed import Timed
 from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.control_flow import outcome_of
+from langchain_streamkit.sources.lane import Lanes
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.results import now_ms
 from langchain_streamkit.sources.tap import RunTap
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from langchain_streamkit.errors import BudgetExceeded
+    from langchain_streamkit.errors import BudgetExceeded, RunTimeout
+    from langchain_streamkit.events import ErrorInfo
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.options import Options
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.sinks.base import Sink
-    from langchain_streamkit.sources.lane import Lanes
+    from langchain_streamkit.sources.signals import AnySignal
     from langchain_streamkit.tokens.ledger import Ledger
 
 
@@ -76,7 +81,23 @@ class AttachedRun:
             lanes=lanes,
         )
         self.sequencer.no_reader()
-        self.tap = RunTap(root, self.sequencer.push, self.sequencer.report, options.capture)
+        self.expired: RunTimeout | None = None
+        """What the call is to end with since a clock ran out."""
+        self.on_expiry: Callable[[], object] = _nothing
+        """Called when a clock runs out, where the call can be left."""
+        self.give_up: Callable[[], object] = _nothing
+        """Ends the stream, by ``break_off``, although the call has not noticed that time is up."""
+        self.timed: Timed | None = None
+        """The clocks of the run."""
+        self._push: Callable[[AnySignal], None] = self.sequencer.push
+        if (timeout := options.clocks) is not None:
+            name = self.normaliser.run_id
+            self.timed = Timed(timeout, self.sequencer, name, self._time_is_up, self._overdue)
+            self._push = self.timed.push
+            if lanes is None:
+                self.sequencer.lanes = Lanes(self._push)
+        self._shares_lanes = lanes is not None
+        self.tap = RunTap(root, self._push, self.sequencer.report, options.capture)
         self._on_end = on_end
         # Where only a ledger listens nobody sees an error_id, and the caller has the error itself.
         self._shows_errors = bool(outlets) or on_end is not None
@@ -85,21 +106,36 @@ class AttachedRun:
         if (meter := options.meter(user, thread_id)) is not None:
             self._held = Held(meter, self.tap, self.normaliser, _raise)
             if lanes is None:
-                self.sequencer.lanes = self._held.lanes(self.sequencer.push)
+                self.sequencer.lanes = self._held.lanes(self._push)
 
     @property
-    def _stopped_by(self) -> BudgetExceeded | None:
-        return self._held.error if self._held is not None else None
+    def stopped_by(self) -> BudgetExceeded | RunTimeout | None:
+        """What has stopped the run."""
+        return self.expired or (self._held.error if self._held is not None else None)
+
+    def push(self, signal: AnySignal) -> None:
+        """Take a signal from lanes that several roots share. Raises RunTimeout when time is up."""
+        self.check()
+        self._push(signal)
+
+    def check(self) -> None:
+        """Raises RunTimeout when time is up: nothing more of the call is to start."""
+        if self.expired is not None:
+            raise self.expired
 
     def root_ended(self) -> None:
-        """The root's own end callback has come. Raises BudgetExceeded, which goes to the caller,
-        where the run was stopped and what it is made of has swallowed that.
+        """The root's own end callback has come. Raises BudgetExceeded or RunTimeout, which goes to
+        the caller, where the run was stopped and what it is made of has swallowed that.
         """
-        if self.tap.root_end is not None and self.tap.root_end[1] is None and self._stopped_by:
-            raise self._stopped_by
+        if self.tap.root_end is not None and self.tap.root_end[1] is None and self.stopped_by:
+            raise self.stopped_by
 
-    def begin(self, name: str, metadata: dict[str, Any]) -> None:
-        """Emit run.started."""
+    def begin(
+        self, name: str, metadata: dict[str, Any], loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        """Start the clocks, in ``loop`` if the caller's will run, and emit run.started."""
+        if self.timed is not None:
+            self.timed.start(loop)
         plain: Any = to_plain(metadata)
         self.sequencer.begin(now_ms(), name, self._user, plain)
 
@@ -109,11 +145,29 @@ class AttachedRun:
             text = f"{type(sink).__name__} failed and gets no more events; the log has the details"
             self.tap.note(self.root, "sink_failed", text)
 
-    def conclude(self, output: object, error: BaseException | None) -> asyncio.Future[Any] | None:
-        """Make the terminal event, once; returns what an async ``on_end`` still has to do."""
+    def break_off(self) -> asyncio.Future[Any] | None:
+        """``conclude`` of a call that goes on although time is up: what is open is pending."""
+        return self.conclude(None, self.expired, self.normaliser.open_names)
+
+    def conclude(
+        self,
+        output: object,
+        error: BaseException | None,
+        pending: Callable[[], Sequence[str]] = tuple,
+    ) -> asyncio.Future[Any] | None:
+        """Make the terminal event, once; returns what an async ``on_end`` still has to do.
+
+        ``pending`` names what could not be stopped when time was up.
+        """
+        if self.timed is not None:
+            self.timed.stop()
 
         def end(normaliser: Normaliser) -> None:
-            if self._stopped_by is not None:
+            if (expired := self.expired) is not None:
+                left = pending()
+                info = normaliser.fail(now_ms(), expired, stopped=True, pending=left)
+                self._log(expired, info)
+            elif self.stopped_by is not None:
                 normaliser.cancel(now_ms(), "budget")
             elif error is None:
                 normaliser.finish(now_ms(), output)
@@ -122,13 +176,34 @@ class AttachedRun:
             elif outcome is not None:
                 normaliser.leave(now_ms(), error)
             else:
-                info = normaliser.fail(now_ms(), error)
-                if self._shows_errors:
-                    log_failure(error, info, normaliser.run_id, normaliser.thread_id)
+                self._log(error, normaliser.fail(now_ms(), error))
 
         if not self.sequencer.conclude(end):
             return None
         return self._call_on_end()
+
+    def _log(self, error: BaseException, info: ErrorInfo) -> None:
+        if self._shows_errors:
+            log_failure(error, info, self.normaliser.run_id, self.normaliser.thread_id)
+
+    def _time_is_up(self, error: RunTimeout) -> float | None:
+        """Whatever callback of the call comes from now on raises ``error``."""
+        if self.sequencer.closed or self.stopped_by or self.tap.root_end is not None:
+            return None
+        self.normaliser.stopped_by = "timeout"
+        self.normaliser.stopped_with = self.expired = error
+        lanes = self.sequencer.lanes
+        if self._shares_lanes:
+            self.sequencer.lanes = Lanes(self.push)
+            lanes.leave(self.sequencer)
+        else:
+            lanes.refuse(self.push)
+        self.on_expiry()
+        return STOP_GRACE_S
+
+    def _overdue(self) -> None:
+        if not self.sequencer.closed:
+            self.give_up()
 
     def _call_on_end(self) -> asyncio.Future[Any] | None:
         if self._on_end is None:

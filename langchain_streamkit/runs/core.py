@@ -7,7 +7,7 @@ root ended is ``run.cancelled``, whatever its code made of the stop; ``on_end`` 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit import errors
 from langchain_streamkit.failures import LOGGER, log_failure
@@ -17,11 +17,14 @@ from langchain_streamkit.runs.leftovers import cancel_text, still_running
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.runs.sequencer import Sequencer
+from langchain_streamkit.runs.stopping import Stopping
+from langchain_streamkit.runs.timed import Timed
 from langchain_streamkit.runs.usage_ledger import UsageLedger
 from langchain_streamkit.sinks.base import apart
 from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.control_flow import StopRun, outcome_of, stop_reason_of
+from langchain_streamkit.sources.lane import Lanes
 from langchain_streamkit.sources.langgraph import handler_base, output_mode_of, watch_graph
 from langchain_streamkit.sources.normaliser import Normaliser
 from langchain_streamkit.sources.results import is_interrupted, now_ms
@@ -29,6 +32,7 @@ from langchain_streamkit.sources.tap import RunTap
 from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Mapping, Sequence
     from uuid import UUID
 
@@ -40,20 +44,18 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.keeping import Partial
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.sinks.base import Sink
-    from langchain_streamkit.sources.signals import Token
+    from langchain_streamkit.sources.signals import AnySignal
 
     OnEnd = Callable[[RunSnapshot], Any]
 
-STOP_GRACE_S = 1.0
-"""Seconds that work gets to notice a stop before the run ends without it, naming it as pending."""
 
-
-class RunCore:
+class RunCore(Stopping):
     """One run without the question of who runs it. Implements ``router.Router``."""
 
     def __init__(
         self, plan: Plan | SourcePlan, sinks: Sequence[Sink], on_end: OnEnd | None
     ) -> None:
+        super().__init__()
         options = plan.options
         self.plan = plan
         self.name = plan.name
@@ -84,27 +86,25 @@ class RunCore:
             on_overflow=self._overflowed,
             on_transform_error=self._transform_failed,
         )
-        self.tap = RunTap(plan.run_id, self.sequencer.push, self.sequencer.report, options.capture)
+        self.timed: Timed | None = None
+        """The clocks of the run."""
+        push: Callable[[AnySignal], None] = self.sequencer.push
+        if (timeout := options.clocks) is not None:
+            self.timed = Timed(timeout, self.sequencer, self.run_id, self._time_is_up)
+            push = self.timed.push
+            self.sequencer.lanes = Lanes(push)
+        self.tap = RunTap(plan.run_id, push, self.sequencer.report, options.capture)
         self._held: Held | None = None
         if (meter := options.meter(plan.user, plan.thread_id)) is not None:
             self._held = Held(meter, self.tap, self.normaliser, self._halt)
-            self.sequencer.lanes = self._held.lanes(self.sequencer.push)
-        self.stop_reason: CancelReason | None = None
+            self.sequencer.lanes = self._held.lanes(push)
         self.result: Any = None
-        self.error: BaseException | None = None
-        """What ``result()`` raises; set when the run ended otherwise than well."""
-        self.stop_work: Callable[[], None] | None = None
-        """Cancels the running task; set by who runs it."""
-        self.stops_itself = False
-        """Whoever asked for the stop raises ``StopRun`` in the call at once."""
         self.lanes = self.sequencer.lanes
         self.refusal: AdaptError | None = None
         """What was to be read is no stream we know: raised to readers, after the events if any."""
         self.called = False
         """The call is made, so what is captured of it is settled."""
         self._begun = False
-        self._own_failure: BaseException | None = None
-        self._root_ended = False
         self._on_end = on_end
 
     @property
@@ -153,10 +153,15 @@ class RunCore:
         mode = output_mode_of(unwrapped(plan.runnable)) if shown else None
         return watch_graph(config, self.tap, is_graph=plan.is_graph, output_mode=mode)
 
-    # ---- beginning and stopping --------------------------------------------------------------
+    # ---- beginning ----------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Emit run.started, unless only the first item will tell what runs."""
+    def begin(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Start the clocks, and emit run.started, unless only the first item tells what runs.
+
+        ``loop`` is the caller's, if that is where the run is.
+        """
+        if self.timed is not None:
+            self.timed.start(loop)
         if self.plan.route != "source":
             self.open(self.plan.name, self.plan.thread_id, self.plan.config.get("metadata") or {})
 
@@ -168,74 +173,6 @@ class RunCore:
         plain: Any = to_plain(metadata)
         self.sequencer.begin(now_ms(), name, self.plan.user, plain)
 
-    @property
-    def ended(self) -> bool:
-        """Whether the end is made, or being made."""
-        return self.sequencer.closed
-
-    @property
-    def stopping(self) -> bool:
-        """Whether a stop was asked, by someone or by a failure of ours."""
-        return self.stop_reason is not None or self._own_failure is not None
-
-    def stop(self, reason: CancelReason) -> None:
-        """Ask the run to stop; from any thread, any number of times. The first reason counts."""
-        if self.ended or self.stopping:
-            return
-        self.stop_reason = reason
-        self._stop()
-
-    def _halt(self, error: errors.BudgetExceeded) -> NoReturn:
-        """Stop the run because of a budget, in the callback that exceeds it."""
-        if not self.stopping:
-            if self.ended:  # by itself: what goes on has nobody above it who takes our stop
-                raise error
-            self.stop_reason = "budget"
-            self.stops_itself = True
-            self._stop()
-        raise StopRun
-
-    def fail(self, error: BaseException) -> None:
-        """Stop the run because of something of ours; the run fails with ``error``."""
-        if self.ended or self.stopping:
-            return
-        self._own_failure = error
-        self._stop()
-
-    def _stop(self) -> None:
-        self.lanes.refuse(_refuse)
-        self.sequencer.short = None
-        if self.stop_work is not None:
-            self.stop_work()
-
-    def _overflowed(self) -> None:
-        limit = self.plan.options.max_unread
-        self.fail(
-            errors.ReaderOverflow(
-                f"more than {limit} events of run {self.run_id} were left unread; read faster,"
-                " raise max_unread=, or leave out what you do not read with exclude="
-            )
-        )
-
-    def _transform_failed(self, error: Exception) -> None:
-        LOGGER.error("map() failed in run %s: the event is withheld", self.run_id, exc_info=error)
-        if self.ended:  # on the terminal event itself
-            self.error = error
-        self.fail(error)
-
-    def _sink_failed(self, sink: Sink, error: Exception) -> None:
-        LOGGER.error(
-            "a sink of run %s failed and gets no more events",
-            self.run_id,
-            exc_info=error,
-            extra={"run_id": self.run_id},
-        )
-        if self.plan.options.on_sink_error == "raise":
-            self.fail(error)
-        elif not self.ended:
-            text = f"{type(sink).__name__} failed and gets no more events; the log has the details"
-            self.tap.note(self.plan.run_id, "sink_failed", text)
-
     # ---- ending ------------------------------------------------------------------------------
 
     def conclude(self, result: Any, error: BaseException | None) -> None:
@@ -246,7 +183,7 @@ class RunCore:
         self._ensure_begun()
         self.sequencer.settle(seal=False)  # what is folded now may still overflow
         if self._own_failure is not None and not self._root_ended:
-            self._end_failed(self._own_failure)
+            self._end_stopped(self._own_failure)
         elif self.stop_reason is not None and not self._root_ended:
             self._end_cancelled(self.stop_reason)
         elif error is None:
@@ -300,15 +237,24 @@ class RunCore:
         """End although the call has not stopped: what is open is named as pending."""
         self._ensure_begun()
         if self._own_failure is not None:
-            self._end_failed(self._own_failure)
+            self._end_stopped(self._own_failure, unstopped=True)
         else:
             self._end_cancelled(self.stop_reason or "user", unstopped=True)
 
+    def _end_stopped(self, error: BaseException, *, unstopped: bool = False) -> None:
+        def end(normaliser: Normaliser) -> None:
+            self.error = error
+            pending = self._pending(normaliser, unstopped=unstopped)
+            if pending:
+                error.add_note(f"still running: {', '.join(pending)}")
+            info = normaliser.fail(now_ms(), error, stopped=True, pending=pending)
+            log_failure(error, info, self.run_id, self.thread_id)
+
+        self._ended(self.sequencer.conclude(end))
+
     def _end_cancelled(self, reason: CancelReason, *, unstopped: bool = False) -> None:
         def end(normaliser: Normaliser) -> None:
-            pending = normaliser.open_names() if unstopped else still_running(self)
-            if unstopped and not pending:
-                pending = [self.name]
+            pending = self._pending(normaliser, unstopped=unstopped)
             text = cancel_text(self.run_id, reason, pending)
             self.error = errors.RunCancelled(text, reason=reason)
             if reason == "budget" and self._held is not None:
@@ -317,7 +263,15 @@ class RunCore:
 
         self._ended(self.sequencer.conclude(end))
 
+    def _pending(self, normaliser: Normaliser, *, unstopped: bool) -> list[str]:
+        """Names of what goes on although it was stopped."""
+        if unstopped:
+            return normaliser.open_names() or [self.name]
+        return still_running(self)
+
     def _ended(self, first: bool) -> None:  # noqa: FBT001
+        if self.timed is not None:
+            self.timed.stop()
         if first:
             self.outlets.close()
 
@@ -342,8 +296,3 @@ class RunCore:
     def on_end_failed(self, error: BaseException) -> None:
         """on_end raised: only the log can say it, the stream has ended."""
         LOGGER.error("on_end failed after run %s", self.run_id, exc_info=error)
-
-
-def _refuse(_: Token) -> None:
-    """What takes tokens once a stop was asked."""
-    raise StopRun

@@ -46,6 +46,8 @@ class DirectReader(ABC):
         """Views read too, so the stream is driven whether this reader asks or not."""
         self._pump: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
+        if core.timed is not None:
+            core.timed.clocks.asked = self._is_asked
 
     # ---- what differs ------------------------------------------------------------------------
 
@@ -93,6 +95,9 @@ class DirectReader(ABC):
                 return b""
             self._cancels_left()
             await self._end(asyncio.CancelledError())
+
+    def _is_asked(self) -> bool:
+        return self._reading is not None or self._pump is not None
 
     @property
     def read_here(self) -> bool:

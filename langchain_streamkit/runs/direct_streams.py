@@ -47,7 +47,8 @@ class ModelReader(DirectReader):
                         self._answer.say(chunk, pieces)
                         continue
                     framing = lane.framing or lane.frame_with(self._frames)
-                    frame = lane.delta(pieces, time_ns() // 1_000_000, framing)
+                    ts = lane.ts = time_ns() // 1_000_000
+                    frame = lane.delta(pieces, ts, framing)
                     if frame is None and not lane.open:
                         self._answer.say(chunk, pieces)
                 except StopAsyncIteration:
@@ -113,7 +114,8 @@ class SourceReader(DirectReader):
                 lane = self._sequencer.short_of(run_id)
             if lane is not None:
                 framing = lane.framing or lane.frame_with(self._frames)
-                frame = lane.delta(pieces, time_ns() // 1_000_000, framing)
+                ts = lane.ts = time_ns() // 1_000_000
+                frame = lane.delta(pieces, ts, framing)
                 if frame:
                     self._sent += frame
                 if frame is not None or lane.open:

@@ -12,7 +12,6 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.runs.core import STOP_GRACE_S
 from langchain_streamkit.runs.direct_streams import ModelReader, SourceReader
 from langchain_streamkit.runs.drive import drive
 from langchain_streamkit.runs.held import UNWIND_S
@@ -25,6 +24,7 @@ from langchain_streamkit.runs.inside import (
     waits_for_itself,
 )
 from langchain_streamkit.runs.keeping import keep
+from langchain_streamkit.runs.stopping import STOP_GRACE_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -85,7 +85,7 @@ class AsyncDriver:
         self._loop = loop
         self._thread = get_ident()
         self.core.outlets.start(loop)
-        self.core.begin()
+        self.core.begin(loop)
         self.core.stop_work = self._stop_work
         if frames is not None and not self.core.outlets:
             self._direct = self._direct_reader(frames)

@@ -153,7 +153,7 @@ class EventMaker:
                 )
         except Exception as exc:  # noqa: BLE001 -- what redaction fails on is withheld
             self._on_transform_error(exc)
-            return self._normaliser.withheld(event, exc)
+            return self._normaliser.errors.withheld(event, exc)
         return changed
 
     def report(self, where: str, error: Exception) -> Note:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.filters import as_filter
+from langchain_streamkit.runs.timeout import Timeout, as_timeout
 from langchain_streamkit.sources.accounts import Accounting
 from langchain_streamkit.text import short_repr
 from langchain_streamkit.tokens.message_meter import COUNTINGS
@@ -62,6 +63,7 @@ class Options(NamedTuple):
     tokens: Counting = "exact"
     prices: PriceTable | None = None
     budget: Limit | Iterable[Limit] | None = None
+    timeout: Timeout | float | None = None
 
     def checked(self) -> Options:
         """Return the options, or raise StreamUsageError for a value that means nothing."""
@@ -86,7 +88,11 @@ class Options(NamedTuple):
             raise StreamUsageError(f"max_unread={room!r} is not a number of events")
         if room < 1:
             raise StreamUsageError(f"max_unread={room} leaves no room; write 1 or more")
-        return self._replace(capture=frozenset(self.capture), budget=as_limits(self.budget))
+        return self._replace(
+            capture=frozenset(self.capture),
+            budget=as_limits(self.budget),
+            timeout=as_timeout(self.timeout),
+        )
 
     def accounting(self, ledgers: Iterable[Ledger]) -> Accounting:
         """How tokens and costs are accounted for."""
@@ -108,6 +114,11 @@ class Options(NamedTuple):
         return Meter(*limits, user=user, thread_id=thread_id, prices=self._prices)
 
     @property
+    def clocks(self) -> Timeout | None:
+        """What ends a run that takes too long."""
+        return as_timeout(self.timeout)
+
+    @property
     def keep(self) -> Callable[[Event], bool] | None:
         """The filter of ``include`` and ``exclude``, None when everything is wanted."""
         return as_filter(self.include, self.exclude)
@@ -125,6 +136,7 @@ WATCHING = (
     "tokens",
     "prices",
     "budget",
+    "timeout",
 )
 """What can be asked of a run that someone else makes."""
 
@@ -178,7 +190,5 @@ def _instead(name: str, known: Collection[str]) -> str:
         return f"it is the runnable's own: write call={{{name!r}: ...}}"
     if name in _OF_THE_WIRE:
         return "it belongs to what sends the run: SSEResponse, sse_bytes or WebSocketSession"
-    if name == "timeout":
-        return "write `async with asyncio.timeout(seconds):` around what reads the run"
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean {close[0]}=?" if close else f"it takes {', '.join(known)}"

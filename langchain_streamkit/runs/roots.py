@@ -6,6 +6,8 @@ Guarantees: every run belongs to one root, also one that outlives it; each root 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.tap import RunTap
     from langchain_streamkit.tokens.ledger import Ledger
 
+_LEFT_RUNS = 64
+"""Roots that a handler still refuses when it has given up on them."""
 _PAST_RUNS = 4096
 """Ended runs a handler remembers, to tell their late children from roots (some 200 bytes each)."""
 
@@ -60,6 +64,8 @@ class Roots:
         """Root of runs that have ended: what they start late belongs to it, or to nobody."""
         self._late: dict[UUID, AttachedRun] = {}
         """What was open when its root ended: how it ends may be of use to a ledger."""
+        self._left: dict[UUID, AttachedRun] = {}
+        """Roots whose stream has ended by a clock, while the call goes on."""
         self._open: dict[UUID, AttachedRun] = {}
         self._closed = False
         self._tails: set[asyncio.Future[Any]] = set()
@@ -84,9 +90,12 @@ class Roots:
                 self._remember(run_id, root)
                 run = self._open.get(root)
             if run is not None:
+                run.check()
                 self._runs[run_id] = run
                 return run.tap
             if root is not None:
+                if (left := self._left.get(root)) is not None:
+                    left.check()
                 return None
         run = self._runs[run_id] = self._new_root(run_id, name, metadata or {})
         return run.tap
@@ -97,13 +106,17 @@ class Roots:
 
     def _push_token(self, token: Token) -> None:
         run = self._runs.get(token.run_id)
+        if run is None and self._left and (late := self._late.get(token.run_id)) is not None:
+            late.check()
         if run is not None:
-            run.sequencer.push(token)
+            run.push(token)
 
     def run_ended(self, run_id: UUID) -> None:
         """Forget a run; if it is a root, its stream ends."""
         run = self._runs.pop(run_id, None)
         if run is None:
+            if (left := self._left.pop(run_id, None)) is not None:
+                left.root_ended()
             return
         self._remember(run_id, run.root)
         if run_id == run.root and run.tap.root_end is not None:
@@ -117,7 +130,25 @@ class Roots:
             self._end(run, None, asyncio.CancelledError())
 
     def _end(self, run: AttachedRun, output: object, error: BaseException | None) -> None:
-        tail = run.conclude(output, error)
+        self._forget(run, run.conclude(output, error))
+
+    def _give_up_in(self, loop: asyncio.AbstractEventLoop | None, run: AttachedRun) -> None:
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._give_up, run)
+                return
+        self._give_up(run)
+
+    def _give_up(self, run: AttachedRun) -> None:
+        """Time is up, and the call has not noticed: what it still does is refused."""
+        if run.sequencer.closed:
+            return
+        self._left[run.root] = run
+        if len(self._left) > _LEFT_RUNS:
+            self._left.pop(next(iter(self._left)), None)
+        self._forget(run, run.break_off())
+
+    def _forget(self, run: AttachedRun, tail: asyncio.Future[Any] | None) -> None:
         if tail is not None:
             self._tails.add(tail)
         with self._lock:
@@ -160,8 +191,10 @@ class Roots:
                 LOGGER.error("on_end failed", exc_info=answer)
 
     def _new_root(self, run_id: UUID, name: str, metadata: dict[str, Any]) -> AttachedRun:
+        loop: asyncio.AbstractEventLoop | None = None
         try:
-            self.outlets.start(asyncio.get_running_loop())
+            loop = asyncio.get_running_loop()
+            self.outlets.start(loop)
         except RuntimeError:
             self.outlets.without_loop()
         thread_id = metadata.get("thread_id")
@@ -175,6 +208,7 @@ class Roots:
             thread_id=None if thread_id is None else str(thread_id),
             user=self._user,
         )
+        run.give_up = functools.partial(self._give_up_in, loop, run)
         with self._lock:
             self._open[run_id] = run
             self._tell_idle()

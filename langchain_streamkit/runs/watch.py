@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.runs.attached import AttachedRun
-from langchain_streamkit.runs.drive import Collected
+from langchain_streamkit.runs.drive import Collected, as_agen
+from langchain_streamkit.runs.leftovers import still_running
 from langchain_streamkit.runs.outlets import Outlets
 from langchain_streamkit.runs.preparing import prepare
+from langchain_streamkit.runs.reach import Reach
 from langchain_streamkit.sinks.base import apart
 from langchain_streamkit.sources.langgraph import handler_base, watch_graph
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
         AsyncIterator,
+        Awaitable,
         Iterable,
         Iterator,
         Sequence,
@@ -47,6 +52,8 @@ class Watch:
             thread_id=plan.thread_id,
             user=plan.user,
         )
+        self._reach = Reach(lambda: self._run.expired)
+        self._run.give_up = self._give_up
         self._tail: asyncio.Future[Any] | None = None
         self.lanes = self._run.sequencer.lanes
         handler = handler_base(streaming=plan.options.streaming)(self)
@@ -91,11 +98,18 @@ class Watch:
 
     def begin_async(self) -> None:
         """Begin a run in the running loop."""
-        self._outlets.start(asyncio.get_running_loop())
-        self._begin()
+        loop = asyncio.get_running_loop()
+        self._outlets.start(loop)
+        self._run.on_expiry = self._reach.cancel
+        self._begin(loop)
 
-    def _begin(self) -> None:
-        self._run.begin(self._plan.name, dict(self._plan.config.get("metadata") or {}))
+    def _begin(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._run.begin(self._plan.name, dict(self._plan.config.get("metadata") or {}), loop)
+
+    async def reached(self, call: Awaitable[Any]) -> Any:
+        """What the call returns. Raises RunTimeout when time is up; the call is cancelled then."""
+        with self._reach:
+            return self.returned(await call)
 
     def returned(self, output: Any) -> Any:
         """Note what the call returned."""
@@ -113,17 +127,42 @@ class Watch:
     async def apassing(self, chunks: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
         """The same for an async call."""
         collected = Collected()
-        async for chunk in chunks:
-            collected.add(chunk)
-            yield chunk
+        reached = as_agen(chunks) if self._run.timed is None else self._reaching(chunks)
+        async with aclosing(reached):
+            async for chunk in reached:
+                collected.add(chunk)
+                yield chunk
         self._output = collected.value
+
+    async def _reaching(self, chunks: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+        """The chunks, each of them waited for until time is up."""
+        if self._run.timed is not None:
+            self._run.timed.clocks.asked = self._reach.is_waited_in
+        while True:
+            with self._reach:
+                try:
+                    chunk = await anext(chunks)
+                except StopAsyncIteration:
+                    return
+            yield chunk
 
     def end(self, output: Any, error: BaseException | None) -> None:
         """End the run as the call ended, unless its own callbacks have ended it."""
         if self._run.tap.root_end is not None and error is not None:
             output, error = self._run.tap.root_end  # in a batch, another item may have failed
-        self._note_end(self._run.conclude(output, error))
+        left = functools.partial(still_running, self)
+        self._note_end(self._run.conclude(output, error, left))
         self._outlets.close()
+
+    def _give_up(self) -> None:
+        """Time is up, and the call has not noticed: its stream ends without it."""
+        self._note_end(self._run.break_off())
+        self._outlets.close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has ended, which is before its call if that did not stop in time."""
+        return self._run.sequencer.closed
 
     async def drained(self) -> None:
         """Wait until async sinks and ``on_end`` are done."""
@@ -152,7 +191,8 @@ class Watch:
     def tap_of_start(
         self, run_id: UUID, parent_id: UUID | None, name: str, metadata: dict[str, Any] | None
     ) -> RunTap | None:
-        """The same; a watched call is never stopped by us."""
+        """The same. Raises RunTimeout when time is up."""
+        self._run.check()
         return self._run.tap
 
     def run_ended(self, run_id: UUID) -> None:

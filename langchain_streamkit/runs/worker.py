@@ -14,10 +14,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.runs.core import STOP_GRACE_S
 from langchain_streamkit.runs.drive import drive_sync
 from langchain_streamkit.runs.inside import begin_work, is_work_of, waits_for_itself
 from langchain_streamkit.runs.keeping import keep_sync
+from langchain_streamkit.runs.leftovers import leave_behind
+from langchain_streamkit.runs.stopping import STOP_GRACE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,8 @@ class Worker:
                 return
             self.started = True
         _stop_at_exit(self)
-        self.core.begin()
+        self.core.await_stop = self._await_stop
+        self.core.begin(None)
         context = contextvars.copy_context()
         self._thread = threading.Thread(
             target=context.run,
@@ -175,11 +177,16 @@ class Worker:
 
     def cancel(self, reason: CancelReason) -> None:
         """Stop the run and wait for its end, or end it without its thread after the grace."""
+        self.core.stop(reason)
+        self._await_stop()
+
+    def _await_stop(self) -> None:
         core = self.core
-        core.stop(reason)
         if threading.current_thread() is self._thread or core.sequencer.owned:
             return  # a sink of the run, or the run itself: it cannot wait for itself
         if not self._ended.wait(STOP_GRACE_S) and not core.ended:
+            if self._thread is not None:
+                leave_behind(self._thread)
             core.end_unstopped()
             self._finish()
 

@@ -120,7 +120,10 @@ export interface RunInterrupted {
   timing: Timing;
 }
 
-/** Terminal: error. */
+/**
+ * Terminal: error. ``pending`` names work that could not be stopped, where the run was stopped
+ * because of the error (a timeout, say).
+ */
 export interface RunFailed {
   type: "run.failed";
   seq: number;
@@ -128,6 +131,7 @@ export interface RunFailed {
   ts: number;
   path?: string[];
   error: ErrorInfo;
+  pending?: string[];
   usage: Usage;
   timing: Timing;
 }

@@ -9,6 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from langchain_streamkit.runs.leftovers import orphans
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -35,6 +37,9 @@ class ManagerCollector(Collector):
         manager, stats = self._manager, self._manager.stats
         yield _gauge("runs_active", "Runs that this process makes now.", manager.active_runs)
         yield _gauge("readers", "Clients that read runs from this process now.", manager.readers)
+        yield _gauge(
+            "orphans", "Threads at work for runs that ended: nothing could stop them.", orphans()
+        )
         yield _counter("runs_started", "Runs that were accepted.", stats.started)
         yield _counters("runs_ended", "Runs that ended.", "outcome", stats.ended)
         yield _counters("runs_refused", "Runs that were not accepted.", "reason", stats.refused)

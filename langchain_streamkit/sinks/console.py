@@ -285,11 +285,11 @@ class ConsoleSink:
             case ev.RunInterrupted():
                 said, style = "⏸ paused", "yellow"
             case ev.RunFailed(error=error):
-                said, style = f"✘ {error.code}: {error.message} (error {error.error_id})", "red"
+                said = f"✘ {error.code}: {error.message} (error {error.error_id}){_left(event)}"
+                style = "red"
             case ev.RunCancelled():
-                left = f", still running: {', '.join(event.pending)}" if event.pending else ""
                 how = "stopped by the" if event.reason == "budget" else "cancelled by"
-                said, style = f"■ {how} {event.reason}{left}", "yellow"
+                said, style = f"■ {how} {event.reason}{_left(event)}", "yellow"
         if "timing" in self._show:
             between = " " if isinstance(event, ev.RunFinished) else " · "
             self._say(event, f"{said}{between}{' · '.join(facts)}", style)
@@ -301,6 +301,11 @@ class ConsoleSink:
         if not self._runs:
             self._place = None
             self._mixed = False
+
+
+def _left(event: ev.RunFailed | ev.RunCancelled) -> str:
+    """What goes on although the run has ended."""
+    return f", still running: {', '.join(event.pending)}" if event.pending else ""
 
 
 def _arguments(value: object) -> str:

@@ -229,6 +229,7 @@ class RunSnapshot:
             case RunFailed():
                 self.outcome = "failed"
                 self.error = event.error
+                self.pending = event.pending
             case RunCancelled():
                 self.outcome = "cancelled"
                 self.cancel_reason = event.reason

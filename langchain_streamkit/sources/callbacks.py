@@ -1,8 +1,8 @@
 """The LangChain callback handler: every callback handed to the tap of the run it belongs to.
 
 Guarantees: an error of ours never reaches the user's run (it is reported instead); the only
-exceptions that leave a callback are ``StopRun``, once a stop was asked for, ``BudgetExceeded``, and
-those of a quota that cannot be kept.
+exceptions that leave a callback are ``StopRun``, once a stop was asked for, ``BudgetExceeded`` and
+``RunTimeout``, and those of a quota that cannot be kept.
 Models stream under ``invoke`` because the handler passes for a streaming handler
 (``_StreamingCallbackHandler`` is a runtime-checkable protocol: having the two ``tap_output``
 methods is enough).
@@ -23,7 +23,7 @@ from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, 
 from langchain_core.callbacks.manager import ahandle_event
 from langchain_core.runnables.config import var_child_runnable_config
 
-from langchain_streamkit.errors import BudgetExceeded
+from langchain_streamkit.errors import BudgetExceeded, RunTimeout
 from langchain_streamkit.sources.callers import Known, known_of_caller, next_streaming_handler
 from langchain_streamkit.sources.pieces import extract
 from langchain_streamkit.sources.silence import TEXT_MODEL
@@ -56,7 +56,7 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     def guarded(self: TapHandler, *args: Any, **kwargs: Any) -> None:
         try:
             method(self, *args, **kwargs)
-        except (BudgetExceeded, QuotaKeyError, QuotaStoreError):
+        except (BudgetExceeded, RunTimeout, QuotaKeyError, QuotaStoreError):
             raise
         except Exception as exc:  # noqa: BLE001 -- the user's run must not see our error
             self.router.report(method.__name__, exc)
@@ -191,7 +191,7 @@ class TapHandler(BaseCallbackHandler):
                 self.lanes.token(run_id, None, text)
             else:
                 self.lanes.token(run_id, message.id, extract(message))
-        except (BudgetExceeded, QuotaStoreError):
+        except (BudgetExceeded, RunTimeout, QuotaStoreError):
             raise
         except Exception as exc:  # noqa: BLE001 -- as in _guarded, without its cost per token
             self.router.report("on_llm_new_token", exc)

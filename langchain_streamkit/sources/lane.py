@@ -94,7 +94,9 @@ class TextLane:
     ) -> None:
         self.run_id = run_id
         self.ts = 0
-        """When the first of the pieces that lie here was put, ms since the epoch."""
+        """When the first of the pieces that lie here was put, or text went past here to its reader
+        for the last time; ms since the epoch.
+        """
         self._assembler: MessageAssembler | None = assembler
         self._block = block
         self._meter = block.meter
@@ -230,6 +232,17 @@ class Lanes:
         """The lane of this call, if it has one."""
         lane = self._lanes.get(id(run_id))
         return lane if lane is not None and lane.run_id is run_id else None
+
+    def of(self, queue: LaneQueue) -> list[TextLane]:
+        """The lanes whose text goes into ``queue``."""
+        return [lane for lane in list(self._lanes.values()) if lane.queue is queue]
+
+    def leave(self, queue: LaneQueue) -> None:
+        """From now on, every chunk of the calls of ``queue``, which opens lanes elsewhere, goes the
+        long way.
+        """
+        for lane in self.of(queue):
+            self.drop(lane)
 
     def open(self, lane: TextLane) -> None:
         """From now on, the text of its call goes into this lane, which nobody has used before."""

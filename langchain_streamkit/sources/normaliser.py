@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from langchain_streamkit.events import AbortReason, CancelReason, ErrorInfo, Event
+    from langchain_streamkit.events import AbortReason, CancelReason, ErrorInfo
     from langchain_streamkit.sources.lane import LaneQueue, TextLane
     from langchain_streamkit.sources.tree import RunNode
 
@@ -212,17 +212,26 @@ class Normaliser:
         paused = self._reports.left(error)
         self.finish(ts, None if paused or not error.args else to_plain(error.args[0]))
 
-    def fail(self, ts: int, error: BaseException) -> ErrorInfo:
+    def fail(
+        self,
+        ts: int,
+        error: BaseException,
+        *,
+        stopped: bool = False,
+        pending: Sequence[str] = (),
+    ) -> ErrorInfo:
         """End with ``run.failed``; everything open fell with it.
 
-        A source that does not say what failed leaves it open: the innermost is taken for it.
+        A source that does not say what failed leaves it open: the innermost is taken for it, unless
+        the run was ``stopped`` because of the error; ``pending`` names what could not be.
         """
         kinds = {node.kind for node in post_order(self._steps.root) if not node.children}
         places: list[failures.Where] = [place for kind, place in _WHERE.items() if kind in kinds]
-        info = self.errors.info(error, places[0] if places else "run")
-        self._close_all(ts, "error")
+        info = self.errors.info(error, places[0] if places and not stopped else "run")
+        self._close_all(ts, "timeout" if self.stopped_by == "timeout" else "error")
         usage, timing = self._accounts.close(ts)
-        self.outbox.add(RunFailed, {"error": info, "usage": usage, "timing": timing})
+        ended = {"error": info, "pending": tuple(pending), "usage": usage, "timing": timing}
+        self.outbox.add(RunFailed, ended)
         return info
 
     def break_off(self, ts: int, error: Exception) -> None:
@@ -245,24 +254,6 @@ class Normaliser:
             RunCancelled,
             {"reason": reason, "pending": tuple(pending), "usage": usage, "timing": timing},
         )
-
-    def withheld(self, event: Event, error: Exception) -> Event | None:
-        """What stands for an event that may not be shown because redacting it failed.
-
-        The first and the last event have to be there: without what might be secret in them.
-        """
-        if isinstance(event, RunStarted):
-            return msgspec.structs.replace(event, name="", metadata={}, user=None)
-        if isinstance(event, RunFinished | RunInterrupted | RunFailed | RunCancelled):
-            return RunFailed(
-                seq=event.seq,
-                run_id=event.run_id,
-                ts=event.ts,
-                error=self.errors.info(error, "run"),
-                usage=event.usage,
-                timing=event.timing,
-            )
-        return None
 
     def open_names(self) -> list[str]:
         """Paths and names of the innermost runs that are open."""

@@ -116,7 +116,7 @@ def test_what_is_no_sink_is_refused_with_what_to_write(call: Any, sink: Any) -> 
         ("sink", "sinks="),
         ("threadid", "thread_id="),
         ("stream_mode", "capture="),
-        ("timeout", "asyncio.timeout"),
+        ("timeouts", "timeout="),
         ("callbacks", "config="),
         ("tags", "config="),
         ("recursion_limit", "config="),
