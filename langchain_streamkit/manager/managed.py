@@ -17,7 +17,7 @@ from langchain_streamkit.errors import LogUnavailable, StreamError
 from langchain_streamkit.events import TERMINAL_TYPES, CancelReason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.log.writer import LogWriter
@@ -67,12 +67,14 @@ class ManagedRun:
         return True
 
     async def _make(self) -> None:
-        batches = self.run.batches()  # to be left, which cancels the run, only when it has failed
+        batches: AsyncIterator[list[Event]] | None = None
         heed = asyncio.get_running_loop().create_task(self._heed())
         try:
             async with self._held:
                 await self._wait_for_turn()
                 self.began = True
+                # Kept beyond the loop: leaving it would cancel a run that is to fail.
+                batches = self.run.batches()
                 async for batch in batches:
                     await self._log(batch)
         except Exception as exc:  # noqa: BLE001 -- the run fails with it, and the log says so

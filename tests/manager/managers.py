@@ -13,7 +13,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 
 from langchain_streamkit import RunManager
-from langchain_streamkit.testing import ScriptedModel, Turn
+from langchain_streamkit.testing import ScriptedModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,7 +43,8 @@ class Talking:
 
     def __init__(self) -> None:
         self.gate = threading.Event()
-        self.model = ScriptedModel([Turn(["first ", self.gate, "second"])], cycle=True)
+        pieces: list[Any] = ["first ", self.gate, "second"]
+        self.model = ScriptedModel([pieces], cycle=True)
 
 
 async def read(manager: RunManager, run_id: str, since: str | None = None) -> list[Event]:

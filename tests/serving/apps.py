@@ -92,7 +92,7 @@ class Stream:
     def last_id(self) -> str:
         return next(frame.id for frame in reversed(self.frames) if frame.id)
 
-    def until(self, kind: str) -> Event:
+    def until(self, kind: str) -> Any:
         for frame in self._rest:
             self.frames.append(frame)
             if not frame.name and (event := frame.event()).type == kind:
