@@ -53,9 +53,9 @@ class Checkpoints:
                 f"thread {thread_id!r} belongs to {'another user' if owner else 'nobody'}"
                 + ("" if owner else "; pass adopt_threads=True to open such threads to all users")
             )
-        values: object = state.values
-        found = cast("Any", values).get("messages") if isinstance(values, Mapping) else None
-        messages: list[Any] = found if isinstance(found, list) else []
+        values: Any = state.values
+        found: Any = values.get("messages") if hasattr(values, "get") else None
+        messages = cast("list[Any]", found) if isinstance(found, list) else []
         return Thread(messages, {one.id: one.value for one in state.interrupts})
 
     async def answered(self, thread_id: str | None, user: str | None, answers: object) -> Any:
@@ -71,10 +71,10 @@ class Checkpoints:
                 wire='"resume" goes on with an interrupted thread: name it in "thread_id"',
             )
         thread = await self.thread(thread_id, user)
-        waiting = {} if thread is None else thread.interrupts
-        if not isinstance(answers, Mapping) or not answers:
-            raise _no_answers(f"{short_repr(answers)} are no answers", waiting)
+        waiting: Mapping[str, Any] = {} if thread is None else thread.interrupts
         given = cast("Mapping[str, Any]", answers)
+        if not isinstance(answers, Mapping) or not answers:
+            raise _no_answers(f"{short_repr(given)} are no answers", waiting)
         unknown = [key for key in given if key not in waiting]
         if unknown:
             raise _no_answers(f"thread has no interrupt {short_repr(unknown[0])}", waiting)

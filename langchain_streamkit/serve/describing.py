@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -85,12 +85,14 @@ def _schema(kind: type) -> Any:
     parts = found.get("$defs", {})
 
     def inline(node: Any) -> Any:
-        if isinstance(node, dict):
-            ref = node.get("$ref")
-            if ref is not None:
-                return inline(parts[ref.rpartition("/")[2]])
-            return {key: inline(value) for key, value in node.items() if key != "$defs"}
-        return [inline(item) for item in node] if isinstance(node, list) else node
+        if isinstance(node, list):
+            return [inline(item) for item in cast("list[Any]", node)]
+        if not isinstance(node, dict):
+            return node
+        fields = cast("dict[str, Any]", node)
+        if "$ref" in fields:
+            return inline(parts[fields["$ref"].rpartition("/")[2]])
+        return {key: inline(value) for key, value in fields.items() if key != "$defs"}
 
     return inline(found)
 

@@ -33,7 +33,7 @@ class TwoSteps:
         self.begun = threading.Event()
         builder = StateGraph(Steps)
         builder.add_node("first", self._first)
-        builder.add_node("second", lambda state: {"done": [*state["done"], "second"]})
+        builder.add_node("second", self._second)
         builder.add_edge(START, "first")
         builder.add_edge("first", "second")
         builder.add_edge("second", END)
@@ -43,6 +43,9 @@ class TwoSteps:
         self.begun.set()
         await ahold(self.gate)
         return {"done": ["first"]}
+
+    def _second(self, state: Steps) -> Steps:
+        return {"done": [*state["done"], "second"]}
 
 
 async def until(event: threading.Event) -> None:
