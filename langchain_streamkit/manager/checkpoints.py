@@ -47,7 +47,8 @@ class Checkpoints:
         state = await self._graph.aget_state({"configurable": {"thread_id": thread_id}})
         if state.created_at is None and not state.values:
             return None
-        owner = (state.metadata or {}).get(OWNER)
+        metadata: Any = state.metadata or {}
+        owner = metadata.get(OWNER)
         if owner != user and not (owner is None and self._adopt):
             raise NotOwner(
                 f"thread {thread_id!r} belongs to {'another user' if owner else 'nobody'}"
@@ -55,7 +56,7 @@ class Checkpoints:
             )
         values: Any = state.values
         found: Any = values.get("messages") if hasattr(values, "get") else None
-        messages = cast("list[Any]", found) if isinstance(found, list) else []
+        messages: list[Any] = list(found) if isinstance(found, list | tuple) else []
         return Thread(messages, {one.id: one.value for one in state.interrupts})
 
     async def answered(self, thread_id: str | None, user: str | None, answers: object) -> Any:

@@ -86,7 +86,8 @@ def _schema(kind: type) -> Any:
 
     def inline(node: Any) -> Any:
         if isinstance(node, list):
-            return [inline(item) for item in cast("list[Any]", node)]
+            items: list[Any] = node
+            return [inline(item) for item in items]
         if not isinstance(node, dict):
             return node
         fields = cast("dict[str, Any]", node)
