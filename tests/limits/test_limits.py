@@ -126,7 +126,7 @@ async def test_caller_that_is_cancelled_at_any_moment_leaves_no_place_taken(url:
             else:
                 await opening.result().release()
             await limits._keeper.aclose()  # what is being given back, is
-            assert limits._keeper.held == 0
+            assert not limits._keeper._held
     async with Limits(open_streams=1, url=url) as limits:
         await (await limits.open_stream(user)).release()
 
