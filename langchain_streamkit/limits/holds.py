@@ -86,11 +86,6 @@ class Keeper:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = False
 
-    @property
-    def held(self) -> int:
-        """How many places are held."""
-        return len(self._held)
-
     async def take(self, place: Place, most: int, *, refuse: bool) -> float | None:
         """Take a place and hold it: None; otherwise what ``LimitStore.acquire`` returned.
 

@@ -29,8 +29,10 @@ T = TypeVar("T")
 
 TRY_S: Final = 1.0
 """How long a step is tried again before it is ``LimitsUnavailable``: somebody waits for it."""
-ANSWER_S: Final = 1.0
-"""How long one try waits for a connection, and for an answer."""
+ANSWER_S: Final = 2.0
+"""How long one try waits for an answer, or to be connected."""
+QUEUE_S: Final = 5.0
+"""How long it waits for one of the connections: a busy server is not one that is away."""
 FIRST_WAIT_S: Final = 0.02
 """Between two tries: doubled each time, and up to half of it left to chance."""
 CONNECTIONS: Final = 20
@@ -74,7 +76,7 @@ class RedisLimitStore:
         self._pool: BlockingConnectionPool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
             url,
             max_connections=CONNECTIONS,
-            timeout=ANSWER_S,
+            timeout=QUEUE_S,
             socket_timeout=ANSWER_S,
             socket_connect_timeout=ANSWER_S,
             socket_keepalive=True,

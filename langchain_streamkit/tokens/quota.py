@@ -7,6 +7,8 @@ without a gap; a model call belongs, whole, to the window in which it starts.
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import inspect
 import re
 from collections.abc import Callable
@@ -32,6 +34,10 @@ _KEYS: Final = (
     " key=lambda user, thread_id: thread_id (each thread),"
     ' or key=lambda user, thread_id: "all" (everybody together)'
 )
+_STORES: Final = (
+    "write store='redis://localhost:6379/0', store=MemoryQuotaStore(), or leave it out for a store"
+    " in this process"
+)
 
 
 class QuotaKeyError(StreamUsageError):
@@ -53,7 +59,9 @@ class QuotaStore(Protocol):
     * is called from several threads at once, for every piece of every answer, inside the model's
       callbacks and often in an event loop: it must not block. A store over a network adds to what
       it knows at once, sends that in the background, and returns the total that it last heard of
-      plus what it has not sent yet.
+      plus what it has not sent yet. Only for what begins a call (``model_calls`` or ``tool_calls``
+      above zero) it may wait for one answer, for a moment, so that no call is made on a quota that
+      others have spent.
     * adds atomically: what two callers add at once is in both of the totals that follow.
     * keeps a window for an hour after its end at least (calls that began in it are still going
       on), and then forgets it.
@@ -92,11 +100,15 @@ class Quota:
         window: ``"30s"``, ``"15m"``, ``"1h"``, ``"1d"``, ``"1w"``, whole seconds, or a timedelta,
             up to a hundred years. Windows follow one another from 1970-01-01T00:00Z, a Thursday:
             days begin at midnight UTC, weeks on Thursdays.
-        store: where spending is added up; by default in this process, by this quota alone.
+        store: where spending is added up; by default in this process, by this quota alone. A
+            ``QuotaStore``, or the URL of one: ``"redis://host:port/db"`` (``rediss://``,
+            ``unix://path``), which all processes share that name the same, as ``RedisQuotaStore``
+            says; it needs the extra ``redis``.
         unknown: nothing.
 
     Raises:
         StreamUsageError: for anything that is none of these.
+        StreamError: if the extra is missing.
     """
 
     __slots__ = ("_key", "budget", "store", "window_s")
@@ -107,7 +119,7 @@ class Quota:
         key: KeyFunction | None = None,
         *,
         window: str | int | timedelta = "1d",
-        store: QuotaStore | None = None,
+        store: QuotaStore | str | None = None,
         **unknown: Never,
     ) -> None:
         if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -191,10 +203,25 @@ def _seconds(window: object) -> int:
 
 
 def _checked_store(store: Any) -> QuotaStore:
+    if isinstance(store, str):
+        return _opened(store)
     lacks = [name for name in ("now", "add", "get") if not callable(getattr(store, name, None))]
     if lacks:
         raise StreamUsageError(
-            f"store={store!r} is no QuotaStore: it has no {lacks[0]}(); write"
-            " store=MemoryQuotaStore(), or leave it out"
+            f"store={store!r} is no QuotaStore: it has no {lacks[0]}(); {_STORES}"
         )
     return cast("QuotaStore", store)
+
+
+@functools.cache  # quotas of one URL are quotas of one store
+def _opened(url: str) -> QuotaStore:
+    scheme = url.partition(":")[0]
+    if scheme not in {"redis", "rediss", "unix"}:
+        raise StreamUsageError(f"store={url!r} is no URL of a Redis server; {_STORES}")
+    if importlib.util.find_spec("redis") is None:
+        raise StreamError(
+            f"store={url!r} needs the extra redis: pip install 'langchain-streamkit[redis]'"
+        )
+    from langchain_streamkit.tokens.quota_redis import RedisQuotaStore
+
+    return RedisQuotaStore(url)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -224,16 +223,7 @@ def test_day_begins_at_midnight_and_week_on_thursday() -> None:
     assert quota(window="1w", tokens=1).resets_at == datetime(2026, 11, 26, tzinfo=UTC)
 
 
-# ---- the store -----------------------------------------------------------------------------------
-
-
-def test_store_adds_up_by_key_and_window_and_can_be_taken_from() -> None:
-    store = MemoryQuotaStore(Clock())
-    one = Spent(output_tokens=1, cost=Decimal("0.1"))
-    assert store.add("a", 0, 60, one) == one
-    assert store.add("a", 0, 60, one) == store.get("a", 0, 60) == one + one
-    assert store.add("a", 0, 60, NOTHING - one) == one
-    assert store.get("b", 0, 60) == store.get("a", 60, 60) == store.get("a", 0, 30) == NOTHING
+# ---- the store in memory; what all stores do: tests/limits/test_quota_stores.py ---------------
 
 
 def test_store_keeps_a_window_for_an_hour_after_its_end_and_then_drops_it() -> None:
