@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,6 +23,7 @@ VERSION: Final = 1
 """Of the tables, in ``PRAGMA user_version``."""
 BUSY_S: Final = 5.0
 """How long a writer waits for that of another process."""
+_AGAIN_S: Final = 0.005
 _PURGED: Final = 20
 """Streams whose time is over that are removed when another is made."""
 
@@ -63,7 +65,7 @@ class SQLiteFile:
         )
         try:
             if not self._has_tables(path):
-                self._db.execute("PRAGMA journal_mode = WAL")
+                self._enter_wal()
                 with self._writing():
                     if not self._has_tables(path):  # another process made them just now
                         for statement in _TABLES.split(";"):
@@ -75,11 +77,24 @@ class SQLiteFile:
             self._db.close()
             raise
 
+    def _enter_wal(self) -> None:
+        """Change the mode of a new file; SQLite may not wait for another one who is at it."""
+        end = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as exc:
+                if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            time.sleep(_AGAIN_S)
+
     def _has_tables(self, path: str) -> bool:
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        # Asked last: who has made the tables meanwhile has set it in the same transaction.
         (found,) = self._db.execute("PRAGMA user_version").fetchone()
         if found == VERSION:
             return True
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if found or tables:
             raise StreamError(
                 f"{path} is a database of something else, or of a log of version {found}, and"

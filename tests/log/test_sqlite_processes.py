@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import pytest
 from langchain_streamkit import RunGone, check_stream
 from langchain_streamkit.events import decode_event
 from langchain_streamkit.log import open_log
-from tests.log.reading import Reader, lines
+from tests.log.reading import Reader, lines, new_name
+from tests.log.stores import sqlite_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,3 +89,11 @@ async def test_streams_whose_time_is_over_leave_the_file(url: str, tmp_path: Pat
     with sqlite3.connect(tmp_path / "runs.db") as file:
         assert file.execute("SELECT count(*) FROM entries").fetchone()[0] <= 1
     file.close()
+
+
+async def test_stores_that_make_a_file_at_the_same_moment_share_it(tmp_path: Path) -> None:
+    for number in range(25):
+        place = sqlite_place(str(tmp_path / f"{number}.db"))
+        logs = [place.log() for _ in range(6)]
+        await asyncio.gather(*(log.open(new_name()) for log in logs))
+        await place.aclose()
