@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from langchain_streamkit import LogUnavailable
-from langchain_streamkit.log import open_log
+from langchain_streamkit.log import Position, open_log
 from langchain_streamkit.log import redis as redis_module
 from tests.conftest import require
 from tests.log.reading import Reader, lines, new_name
@@ -38,7 +38,7 @@ def serving(folder: Path, *options: str) -> Iterator[RedisServer]:
 async def live_a_whole_life(url: str, name: str | None = None) -> None:
     """Every step that a log takes in Redis."""
     name = name or new_name()
-    async with open_log(url) as log, open_log(url) as other:
+    async with open_log(url, keep=2) as log, open_log(url, keep=2) as other:
         early = Reader(other, name, wait=True)
         writer = await log.open(name, lasting=True)
         await writer.append(lines(1, 2))
@@ -47,7 +47,8 @@ async def live_a_whole_life(url: str, name: str | None = None) -> None:
         assert await writer.cancelled() == "user"
         await writer.finish(lines(3))
         await (await other.open(name, lasting=True)).finish(lines(4))
-        assert [entry.data for entry in await log.read(name)] == lines(1, 2, 3, 4)
+        kept = await log.read(name, Position(writer.generation, 1))
+        assert [entry.data for entry in kept] == lines(2, 3, 4)
         assert await early.has(4) == lines(1, 2, 3, 4)
         await early.leave()
         await (await log.open(name, lasting=True, lease_s=0.001)).aclose()
