@@ -138,7 +138,7 @@ async def test_who_may_not_is_told_why_and_at_once(tmp_path: Path, user: str, wh
 async def test_reader_who_may_not_subscribe_is_told_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_module, "RETRY_S", 0.3)
+    monkeypatch.setattr(redis_module, "RETRY_S", 2.0)
     rights = ("--user", "deaf", "on", ">secret", "~sk:*", "resetchannels", "+@all")
     with serving(tmp_path, *rights) as server:
         async with open_log(f"redis://deaf:secret@127.0.0.1:{server.port}/0") as log:
@@ -203,7 +203,7 @@ async def test_certificate_is_not_checked_where_the_url_says_so(
 async def test_certificate_of_nobody_known_and_of_another_host_is_refused(
     tls: tuple[int, Certificates], host: str, query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_module, "RETRY_S", 0.2)
+    monkeypatch.setattr(redis_module, "RETRY_S", 2.0)
     port, certificates = tls
     query = query.format(certificates.authority)
     async with open_log(f"rediss://{host}:{port}/0{query}") as log:
