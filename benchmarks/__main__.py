@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 from benchmarks import table
 from benchmarks.adapting import measure_adapting
 from benchmarks.counting import measure_counting
+from benchmarks.delivering import Load
 from benchmarks.imports import IN_USE, PACKAGE, import_ms
+from benchmarks.logs import Logs, LogSizes, measure_logs
 from benchmarks.machine import describe
 from benchmarks.measure import Samples, measure, measure_growth
 from benchmarks.memory import measure_sleep
@@ -30,6 +32,7 @@ from benchmarks.targets import (
     counting_verdicts,
     growth_verdicts,
     import_verdicts,
+    log_verdicts,
     memory_verdicts,
 )
 from benchmarks.workloads import WORKLOADS
@@ -46,10 +49,19 @@ class Sizes(NamedTuple):
     imports: int
     counted: tuple[int, ...] = (1000, 10_000, 100_000)
     """Tokens of the texts that are counted."""
+    log: LogSizes = LogSizes(Load(1000, 50), events=100_000, singles=3000, rounds=3)
 
 
 FULL = Sizes(tokens=1000, rounds=15, long=100_000, long_rounds=3, imports=7)
-QUICK = Sizes(tokens=100, rounds=2, long=2000, long_rounds=1, imports=1, counted=(100, 1000))
+QUICK = Sizes(
+    tokens=100,
+    rounds=2,
+    long=2000,
+    long_rounds=1,
+    imports=1,
+    counted=(100, 1000),
+    log=LogSizes(Load(20, 5), events=2000, singles=100, rounds=1),
+)
 
 
 class Report(NamedTuple):
@@ -60,12 +72,15 @@ class Report(NamedTuple):
     samples: dict[str, Samples]
     verdicts: list[Verdict]
     counting: Mapping[str, Mapping[int, float]] = MappingProxyType({})
+    logs: Logs | None = None
 
     def text(self, *, as_markdown: bool) -> str:
         show = table.markdown if as_markdown else table.plain
         how = f"Medians of {self.sizes.rounds} rounds of {self.sizes.tokens:,} tokens, in turns."
         tables = [show(table.costs(self.samples))] if self.samples else []
         tables += [show(table.counting(self.counting))] if self.counting else []
+        if self.logs is not None:
+            tables += [show(table.delivery(self.logs)), show(table.stores(self.logs))]
         tables.append(show(table.promises(self.verdicts)))
         return "\n\n".join([*tables, f"{self.machine}. {how}"])
 
@@ -103,6 +118,8 @@ def measure_all(sizes: Sizes) -> Report:
     counting = measure_counting(sizes.counted, sizes.long_rounds)
     _tell("adapting")
     adapting = measure_adapting(sizes.tokens, sizes.rounds)
+    _tell("the log")
+    logs = measure_logs(sizes.log)
     _tell("imports")
     verdicts = [
         *cost_verdicts(samples),
@@ -110,9 +127,10 @@ def measure_all(sizes: Sizes) -> Report:
         *adapting_verdicts(adapting),
         *growth_verdicts(growths, sizes.tokens, sizes.long),
         *memory_verdicts(sleep),
+        *log_verdicts(logs),
         *import_verdicts({one: import_ms(one, sizes.imports) for one in (PACKAGE, IN_USE)}),
     ]
-    return Report(machine, sizes, samples, verdicts, counting)
+    return Report(machine, sizes, samples, verdicts, counting, logs)
 
 
 def counting_of(sizes: Sizes) -> Report:
@@ -125,6 +143,12 @@ def costs_of(names: Sequence[str], sizes: Sizes) -> Report:
     """Measure only what a token costs in these workloads, as one does while making it cheaper."""
     samples = measure(sizes.tokens, sizes.rounds, names, tell=_tell)
     return Report(describe(), sizes, samples, [*cost_verdicts(samples)])
+
+
+def logs_of(sizes: Sizes) -> Report:
+    """Measure only the log."""
+    logs = measure_logs(sizes.log)
+    return Report(describe(), sizes, {}, [*log_verdicts(logs)], logs=logs)
 
 
 def _tell(progress: str) -> None:
@@ -142,6 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--only", nargs="+", choices=WORKLOADS, help="only the costs of these workloads"
     )
     parser.add_argument("--counting", action="store_true", help="only what counting tokens costs")
+    parser.add_argument("--log", action="store_true", help="only the event log")
     parser.add_argument("--profile", choices=WORKLOADS, help="only show where our time goes")
     options = parser.parse_args(arguments)
     _send_no_traces()
@@ -155,6 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if options.counting:
         report = counting_of(sizes)
+    elif options.log:
+        report = logs_of(sizes)
     else:
         report = costs_of(options.only, sizes) if options.only else measure_all(sizes)
     print(report.text(as_markdown=options.markdown))

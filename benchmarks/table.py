@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.delivering import RATE
 from benchmarks.routes import FLOOR, LIMIT, OURS, OURS_ALL, OURS_COUNTED, ROUTES, V2, V3
+from benchmarks.storing import BATCH
 from benchmarks.workloads import WORKLOADS
 
 if TYPE_CHECKING:
+    from benchmarks.logs import Logs
     from benchmarks.measure import Samples
     from benchmarks.targets import Verdict
 
@@ -49,6 +52,36 @@ def counting(costs: Mapping[str, Mapping[int, float]]) -> Table:
     sizes = list(next(iter(costs.values())))
     header = ["counting: CPU us per chunk of one token", *(f"{size:,} tokens" for size in sizes)]
     rows = [[name, *(f"{by_size[size]:.1f}" for size in sizes)] for name, by_size in costs.items()]
+    return Table(header, rows)
+
+
+def delivery(logs: Logs) -> Table:
+    """How soon a reader has what a producer says, through Redis."""
+    header = [
+        f"Redis, {logs.load.runs:,} runs x {RATE} tokens/s, a reader each",
+        *("p50", "p99", "sent", "received", "CPU us per event: producer", "reader"),
+        "cores taken by others",
+    ]
+    rows = [
+        [
+            where,
+            *(f"{one.p50:.1f} ms", f"{one.p99:.0f} ms", f"{one.sent:,}", f"{one.received:,}"),
+            *(f"{one.producer_us:.0f}", f"{one.reader_us:.0f}"),
+            "-" if elsewhere is None else f"{elsewhere:.2f}",
+        ]
+        for where, (one, elsewhere) in logs.live.items()
+    ]
+    return Table(header, rows)
+
+
+def stores(logs: Logs) -> Table:
+    """What each store does in a second."""
+    events = next(iter(logs.stored.values())).events
+    header = ["log", "appends/s, awaited", f"events/s by {BATCH}", f"replay of {events:,}"]
+    rows = [
+        [name, f"{one.single:,.0f}", f"{one.batched:,.0f}", f"{one.replay_s:.2f} s"]
+        for name, one in logs.stored.items()
+    ]
     return Table(header, rows)
 
 

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.counting import cost_at_the_end
+from benchmarks.delivering import RATE
 from benchmarks.imports import PACKAGE
+from benchmarks.logs import TWO
 from benchmarks.routes import FLOOR, LIMIT, OURS, OURS_COUNTED, V2, V3
 
 if TYPE_CHECKING:
     from benchmarks.adapting import Adapting
     from benchmarks.imports import Import
+    from benchmarks.logs import Logs
     from benchmarks.measure import Growth, Samples
     from benchmarks.memory import Sleep
 
@@ -33,6 +36,8 @@ _COUNTED = ("English", "Python code", "Chinese")
 _ADAPTING_US = 3.0
 _IMPORT_MS = 50.0
 _MEMORY_MB = 4.0
+_DELIVERY_MS = 5.0
+_REPLAY_S = 1.0
 
 
 class Verdict(NamedTuple):
@@ -85,3 +90,14 @@ def memory_verdicts(sleep: Sleep) -> Iterator[Verdict]:
     yield Verdict(what, sleep.extra_bytes / 1e6, _MEMORY_MB, " MB")
     lost = 0.0 if sleep.text_arrived else 1.0
     yield Verdict("sleeping reader: text lost", lost, 0.0, "")
+
+
+def log_verdicts(logs: Logs) -> Iterator[Verdict]:
+    for where, (one, _) in logs.live.items():
+        what = f"Redis, {logs.load.runs:,} runs x {RATE} tokens/s, {where}"
+        yield Verdict(f"{what}: p50", one.p50, _DELIVERY_MS if where == TWO else None, " ms")
+        wrong = abs(one.sent - one.received) + one.misplaced
+        yield Verdict(f"{what}: lost, doubled or out of order", wrong, 0.0, "")
+    for name, stored in logs.stored.items():
+        what = f"replay of {stored.events:,} events, {name}"
+        yield Verdict(what, stored.replay_s, _REPLAY_S, " s")

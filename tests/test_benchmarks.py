@@ -13,6 +13,7 @@ from benchmarks.__main__ import Report, Sizes, main
 from benchmarks.adapting import measure_adapting
 from benchmarks.counting import TEXTS, chunks, measure_counting
 from benchmarks.imports import IN_USE, PACKAGE, Import, import_ms
+from benchmarks.logs import ONE, TWO
 from benchmarks.machine import describe
 from benchmarks.measure import Growth, Samples, measure, measure_growth
 from benchmarks.memory import Sleep, measure_sleep
@@ -142,6 +143,23 @@ def test_command_measures_counting_alone(capsys: pytest.CaptureFixture[str]) -> 
     shown = capsys.readouterr().out
     assert "run: Chinese without punctuation" in shown
     assert "ours / floor" not in shown
+
+
+def test_command_measures_the_log_alone_and_nothing_is_lost(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    figures = tmp_path / "figures.json"
+    main(["--log", "--quick", "--json", str(figures)])
+    shown = capsys.readouterr().out
+    assert "ours / floor" not in shown
+    bounds = {one["what"]: one for one in json.loads(figures.read_text())["targets"]}
+    for where, most in ((TWO, 5), (ONE, None)):
+        what = f"Redis, 20 runs x 10 tokens/s, {where}"
+        assert bounds[f"{what}: p50"]["at_most"] == most
+        assert bounds[f"{what}: lost, doubled or out of order"]["measured"] == 0
+    for store in ("memory", "SQLite", "Redis"):
+        assert bounds[f"replay of 2,000 events, {store}"]["at_most"] == 1
+        assert f"\n{store} " in shown
 
 
 def test_adapting_is_measured_beyond_iterating() -> None:

@@ -1,38 +1,45 @@
 """One way into the store for all producers of a process: group commit.
 
 While one batch is on its way, whatever else is appended waits and goes with the next: nobody waits
-for a clock, and a store that takes many appends at once gets many. Leases are renewed here too.
+for a clock, and a store that takes many appends at once gets many. Where so many wait that a batch
+is full, it goes at once: the process then works on the answers to one batch while the store is at
+another. Leases are renewed here too.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from langchain_streamkit.log.contract import Added, Append, LogStore
 
-MOST_AT_ONCE: Final = 512
-"""Streams in one batch."""
+FULL: Final = 64
+"""Streams in one batch, at most."""
+MOST_AT_ONCE: Final = 4
+"""Batches on their way; all but one of them were full."""
 
 
 class _Waiting:
     """What is to be appended to one stream with the next batch."""
 
-    __slots__ = ("answer", "wish")
+    __slots__ = ("answers", "wish")
 
     def __init__(self, wish: Append, answer: asyncio.Future[Added]) -> None:
         self.wish = wish
-        self.answer = answer
+        self.answers = [answer]
+        """One for each caller: a caller that is cancelled cancels its own."""
 
 
 class GroupCommit:
-    """Appends of many producers, in batches, one batch at a time."""
+    """Appends of many producers, in batches, of which no two have the same stream."""
 
     def __init__(self, store: LogStore) -> None:
         self._store = store
         self._waiting: dict[tuple[str, str], _Waiting] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._sent: set[str] = set()
+        """The streams of all batches on their way."""
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def append(self, wish: Append) -> Added:
         """Return the store's answer; raises what the store raises.
@@ -41,51 +48,66 @@ class GroupCommit:
         of the same entries as far as they overlap. A caller that is cancelled leaves what it
         gave to be appended.
         """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Added] = loop.create_future()
         key = (wish.name, wish.owner)
         waiting = self._waiting.get(key)
         if waiting is None:
-            answer = asyncio.get_running_loop().create_future()
-            # Nobody may be left to see the failure.
-            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-            waiting = self._waiting[key] = _Waiting(wish, answer)
+            self._waiting[key] = _Waiting(wish, answer)
         else:
             waiting.wish = _joined(waiting.wish, wish)
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._commit())
-        return await asyncio.shield(waiting.answer)
+            waiting.answers.append(answer)
+        if not self._tasks or (len(self._waiting) >= FULL and len(self._tasks) < MOST_AT_ONCE):
+            self._tasks.add(loop.create_task(self._commit()))
+        return await answer
 
     async def aclose(self) -> None:
         """Return when nothing waits any more."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _commit(self) -> None:
         try:
-            while self._waiting:
-                keys = list(self._waiting)[:MOST_AT_ONCE]
-                # A stream may have two owners here, one of them fenced: one at a time.
-                batch: dict[str, _Waiting] = {}
-                for key in keys:
-                    if key[0] not in batch:
-                        batch[key[0]] = self._waiting.pop(key)
-                await self._send(list(batch.values()))
+            while batch := self._batch():
+                self._sent.update(batch)
+                try:
+                    await self._send(list(batch.values()))
+                finally:
+                    self._sent.difference_update(batch)
         finally:
-            self._task = None
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    def _batch(self) -> dict[str, _Waiting]:
+        """Take what is to be sent next; nothing if others are at it, and it would not be full."""
+        if len(self._tasks) > 1 and len(self._waiting) < FULL:
+            return {}
+        batch: dict[str, _Waiting] = {}
+        for key in list(self._waiting):
+            # Nor may two owners of one stream, one of them fenced, be in one batch.
+            if key[0] not in batch and key[0] not in self._sent:
+                batch[key[0]] = self._waiting.pop(key)
+                if len(batch) == FULL:
+                    break
+        return batch
 
     async def _send(self, batch: list[_Waiting]) -> None:
         try:
             answers = await self._store.append([waiting.wish for waiting in batch])
         except BaseException as exc:
-            failure = exc if isinstance(exc, Exception) else asyncio.CancelledError()
             for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(failure)
+                for answer in waiting.answers:
+                    if not answer.done():
+                        if isinstance(exc, Exception):
+                            answer.set_exception(exc)
+                        else:
+                            answer.cancel()
             if not isinstance(exc, Exception):
                 raise
         else:
-            for waiting, answer in zip(batch, answers, strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result(answer)
+            for waiting, added in zip(batch, answers, strict=True):
+                for answer in waiting.answers:
+                    if not answer.done():
+                        answer.set_result(added)
 
 
 def _joined(old: Append, new: Append) -> Append:

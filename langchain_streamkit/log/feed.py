@@ -21,55 +21,54 @@ class Feed:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, bytes]] = []
+        self._waiting: list[bytes] = []
+        self._first = 0
+        """Number of the first one that waits."""
         self._generation = ""
         self._bytes = 0
         self._stale = False
-        self._woken = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
 
     def added(self, generation: str, first: int, entries: Sequence[bytes]) -> None:
         """See ``Listener.added``."""
         if self._stale:
             return
-        known = 0
-        if self._waiting:
-            known = self._waiting[-1][0] + 1 - first
+        waiting = self._waiting
+        if waiting:
+            known = self._first + len(waiting) - first
             if known < 0 or generation != self._generation:
                 self.changed()
                 return
-        fresh = entries[known:]
-        size = sum(map(len, fresh))
-        count = len(self._waiting) + len(fresh)
-        if self._waiting and (count > MOST_ENTRIES or self._bytes + size > MOST_BYTES):
+            entries = entries[known:]
+        size = sum(map(len, entries))
+        if not waiting:
+            self._first, self._generation = first, generation
+        elif len(waiting) + len(entries) > MOST_ENTRIES or self._bytes + size > MOST_BYTES:
             self.changed()
             return
-        self._generation = generation
-        self._waiting += enumerate(fresh, first + known)
+        waiting += entries
         self._bytes += size
-        self._woken.set()
+        self._wake()
 
     def changed(self) -> None:
         """See ``Listener.changed``. What was told before stays, and is read first."""
         self._stale = True
-        self._woken.set()
+        self._wake()
 
     def settle(self) -> None:
         """Forget everything: the store is being read, and has it."""
         self._waiting, self._bytes, self._stale = [], 0, False
-        self._woken.clear()
 
-    def take(self, generation: str, last: int) -> list[tuple[int, bytes]]:
-        """Return what waits and follows ``last``; nothing, and stale, if it does not follow."""
+    def take(self, generation: str, last: int) -> tuple[int, list[bytes]]:
+        """Return what waits and follows ``last``, with the number of the first of it; nothing, and
+        stale, if it does not follow.
+        """
         taken, self._waiting, self._bytes = self._waiting, [], 0
-        if not self._stale:
-            self._woken.clear()
-        if not taken:
-            return []
-        first = taken[0][0]
-        if self._generation != generation or first > last + 1:
+        if taken and (self._generation != generation or self._first > last + 1):
             self.changed()
-            return []
-        return taken[last + 1 - first :]
+            taken = []
+        known = last + 1 - self._first
+        return last + 1, taken[known:] if known else taken
 
     @property
     def stale(self) -> bool:
@@ -77,8 +76,16 @@ class Feed:
         return self._stale
 
     async def wait(self) -> None:
-        """Return when there is something to take or the feed is stale; lets others run first."""
-        if self._woken.is_set():
+        """Return when there is something to take or the feed is stale; lets others run first.
+
+        One call at a time.
+        """
+        if self._waiting or self._stale:
             await asyncio.sleep(0)
         else:
-            await self._woken.wait()
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)

@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from hiredis import pack_command  # pyright: ignore[reportUnknownVariableType]
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, AuthorizationError, NoScriptError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from langchain_streamkit.errors import LogUnavailable
 from langchain_streamkit.log.contract import Added, Answer, Info, Page
 from langchain_streamkit.log.listeners import Listeners
 from langchain_streamkit.log.redis_hub import RedisHub
+from langchain_streamkit.log.redis_links import RedisLinks
 from langchain_streamkit.log.redis_script import (
     APPEND,
     ATTEND,
@@ -29,15 +26,10 @@ from langchain_streamkit.log.redis_script import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from redis.asyncio.connection import AbstractConnection
+    from collections.abc import Callable, Iterator, Sequence
 
     from langchain_streamkit.log.contract import Append, Claim, Clock, Listener
 
-T = TypeVar("T")
-
-_pack = cast("Callable[[tuple[Any, ...]], bytes]", pack_command)
 _APPEND: Final = digest(APPEND)
 _STEP: Final = digest(STEP)
 _OF_USER: Final = digest(OF_USER)
@@ -49,16 +41,15 @@ RETRY_S: Final = 5.0
 FIRST_WAIT_S: Final = 0.02
 LONGEST_WAIT_S: Final = 0.5
 """Between two tries: doubled each time, and up to half of it left to chance."""
-ANSWER_S: Final = 5.0
-"""How long one try waits for a connection, and for an answer."""
-CONNECTIONS: Final = 20
-"""At most, beside the one for live events; who needs one more waits for one."""
+MOST_IN_ONE: Final = 64
+"""Streams that one script appends to: Redis does nothing else meanwhile."""
 
 
 class RedisStore:
-    """A ``LogStore`` in a Redis server (6.2 or later, one primary; a cluster was not tried).
+    """A ``LogStore`` in a Redis server (6.2 or later, one primary; no cluster).
 
-    Each step is one script. A step whose answer is lost is done again, which changes nothing the
+    Each step is one script or transaction; appends to many streams share a script, each of them
+    is done or not by itself. A step whose answer is lost is done again, which changes nothing the
     second time. Readers of a process share one subscribed connection. How much of a log outlives a
     crash of Redis is a matter of Redis' own settings (``appendonly``); what it lost is told as
     ``ReplayGap`` or ``RunGone``.
@@ -66,26 +57,12 @@ class RedisStore:
 
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         self._clock = clock
-        # Retries are made in `_persist`, for a whole step and with one limit of time: a client that
-        # tries to connect again inside of a command it tries again multiplies the two.
-        self._pool: BlockingConnectionPool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
-            url,
-            max_connections=CONNECTIONS,
-            timeout=ANSWER_S,
-            socket_timeout=ANSWER_S,
-            socket_connect_timeout=ANSWER_S,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-            retry_on_error=[],
-            decode_responses=False,
-        )
-        self._live_connection()  # refuses what the URL may not say, now and not at the first use
+        self._links = RedisLinks(url)
         self._listeners = Listeners()
-        self._hub = RedisHub(self._live_connection, self._listeners, _channel)
+        self._hub = RedisHub(self._links.live, self._listeners, _channel)
 
     def __repr__(self) -> str:
-        where = self._pool.connection_kwargs
-        return f"<RedisStore at {where.get('host') or where.get('path')}:{where.get('port', '')}>"
+        return f"<RedisStore at {self._links}>"
 
     async def claim(self, claim: Claim, /) -> Answer:
         """See ``LogStore.claim``."""
@@ -111,22 +88,28 @@ class RedisStore:
         return await self._step("take_over", name, owner, lease_ms)
 
     async def append(self, appends: Sequence[Append], /) -> list[Added]:
-        """See ``LogStore.append``; all of them go in one pipeline."""
+        """See ``LogStore.append``; one script for ``MOST_IN_ONE`` of them, all at once."""
         calls = [
-            self._call(_APPEND, wish.name, wish.owner, wish.first, wish.then, *wish.entries)
-            for wish in appends
+            self._appending(appends[at : at + MOST_IN_ONE])
+            for at in range(0, len(appends), MOST_IN_ONE)
         ]
-        replies = await self._persist(lambda: self._pipeline(calls))
-        return [Added(status.decode(), top, why.decode()) for status, top, why in replies]
+        return [
+            Added(status.decode(), top, why.decode())
+            for replies in await self._persist(calls)
+            for status, top, why in replies
+        ]
 
     async def read(self, name: str, after: int, limit: int, /) -> Page | None:
         """See ``LogStore.read``."""
-        call = self._call(_STEP, name, "read", after, limit)
-        (reply,) = await self._persist(lambda: self._pipeline([call]))
-        info = _answer(name, reply).info
-        if info is None:
-            return None
-        return Page(info, [(_seq(entry_id), fields[1]) for entry_id, fields in reply[12]])
+        if not limit:
+            info = (await self._step("info", name)).info
+            return info and Page(info, [])
+        # Not in the script: Redis takes ten times as long to give entries to a script as to us.
+        range_ = ("XRANGE", _keys(name)[1], after + 1, "+", "COUNT", limit)
+        calls = [("MULTI",), self._call("info", name), range_, ("EXEC",)]
+        *_, (told, found) = await self._persist(calls)
+        info = _answer(name, told).info
+        return info and Page(info, [(_seq(entry_id), fields[1]) for entry_id, fields in found])
 
     async def cancel(self, name: str, reason: str, /) -> Answer:
         """See ``LogStore.cancel``."""
@@ -138,14 +121,14 @@ class RedisStore:
 
     async def of_user(self, user: str, /) -> list[str]:
         """See ``LogStore.of_user``."""
-        call = ("EVALSHA", _OF_USER, 1, _index(user), self._now)
-        (reply,) = await self._persist(lambda: self._pipeline([call]))
+        call = ("EVALSHA", _OF_USER, 1, _index(user), self._now())
+        (reply,) = await self._persist([call])
         return [name.decode() for name in reply]
 
     async def attend(self, name: str, reader: str, lease_ms: int, /) -> int:
         """See ``LogStore.attend``."""
-        call = ("EVALSHA", _ATTEND, 1, f"sk:{{{name}}}:r", self._now, reader, lease_ms)
-        (present,) = await self._persist(lambda: self._pipeline([call]))
+        call = ("EVALSHA", _ATTEND, 1, f"sk:{{{name}}}:r", self._now(), reader, lease_ms)
+        (present,) = await self._persist([call])
         return int(present)
 
     async def listen(self, name: str, listener: Listener, /) -> Callable[[], None]:
@@ -154,7 +137,7 @@ class RedisStore:
             async with asyncio.timeout(RETRY_S):
                 return await self._hub.listen(name, listener)
         except TimeoutError as exc:
-            raise self._unavailable("no answer to a subscription") from exc
+            raise self._unavailable(self._hub.trouble) from exc
 
     def on_cancel(self, told: Callable[[str], None], /) -> Callable[[], None]:
         """See ``LogStore.on_cancel``."""
@@ -163,93 +146,67 @@ class RedisStore:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._hub.aclose()
-        await self._pool.disconnect()
+        await self._links.drop_idle()
 
-    @property
-    def _now(self) -> int | str:
-        """The turned clock's time in ms; empty for that of Redis."""
-        return "" if self._clock is None else int(self._clock() * 1000)
-
-    def _call(
-        self, script: str, name: str, *args: bytes | str | int, more_keys: tuple[str, ...] = ()
-    ) -> tuple[Any, ...]:
-        keys = (f"sk:{{{name}}}:m", f"sk:{{{name}}}:s", *more_keys)
-        return ("EVALSHA", script, len(keys), *keys, self._now, _channel(name), *args)
+    def _appending(self, appends: Sequence[Append]) -> tuple[Any, ...]:
+        keys: list[str] = []
+        args: list[bytes | str | int] = [self._now()]
+        for name, owner, first, entries, then in appends:
+            keys += _keys(name)
+            args += (owner, first, then, len(entries), *entries)
+        return ("EVALSHA", _APPEND, len(keys), *keys, *args)
 
     async def _step(
         self, step: str, name: str, *args: bytes | str | int, more_keys: tuple[str, ...] = ()
     ) -> Answer:
-        call = self._call(_STEP, name, step, *args, more_keys=more_keys)
-        (reply,) = await self._persist(lambda: self._pipeline([call]))
+        (reply,) = await self._persist([self._call(step, name, *args, more_keys=more_keys)])
         return _answer(name, reply)
 
-    async def _pipeline(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Make all calls at once; those of which Redis does not know the script, again."""
-        replies = await self._at_once(calls)
-        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if unknown:
-            await self._at_once([("SCRIPT", "LOAD", script) for script in _SCRIPTS])
-            again = await self._at_once([calls[at] for at in unknown])
-            for at, reply in zip(unknown, again, strict=True):
-                replies[at] = reply
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return replies
+    def _call(
+        self, step: str, name: str, *args: bytes | str | int, more_keys: tuple[str, ...] = ()
+    ) -> tuple[Any, ...]:
+        keys = (*_keys(name), *more_keys)
+        return ("EVALSHA", _STEP, len(keys), *keys, self._now(), _channel(name), step, *args)
 
-    async def _at_once(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Return a reply, or the exception that Redis answered with, for each call.
+    def _now(self) -> str | int:
+        return "" if self._clock is None else int(self._clock() * 1000)
 
-        What the client's own pipeline does, but packed by hiredis: packing a call of ours takes it
-        2.5 us, where the client takes 21 us.
-        """
-        get = cast("Callable[[], Awaitable[AbstractConnection]]", self._pool.get_connection)  # pyright: ignore[reportUnknownMemberType]
-        connection = await get()
-        try:
-            await connection.send_packed_command(b"".join(map(_pack, calls)))
-            replies: list[Any] = []
-            for _ in calls:
-                try:
-                    replies.append(await connection.read_response())
-                except ResponseError as exc:
-                    replies.append(exc)
-        except BaseException:  # answers that nobody waits for would be taken for those of others
-            await connection.disconnect(nowait=True)
-            raise
-        else:
-            return replies
-        finally:
-            await self._pool.release(connection)
-
-    async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def _persist(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Try until it works, or ``RETRY_S`` seconds are over: ``LogUnavailable``."""
         loop = asyncio.get_running_loop()
         end = loop.time() + RETRY_S
         wait_s = FIRST_WAIT_S
-        task = asyncio.current_task()
-        cancels = 0 if task is None else task.cancelling()
-
-        def heed() -> None:
-            # Before Python 3.12 `asyncio.wait_for`, which the client writes with, loses a cancel
-            # that comes as it ends (https://github.com/python/cpython/issues/86296).
-            if task is not None and task.cancelling() > cancels:
-                raise asyncio.CancelledError
-
+        trouble: Exception | None = None
         while True:
+            # The first try may have met a connection that is half open; others have time for what
+            # merely takes long.
+            left_s = end - loop.time()
+            within_s = min(self._links.answer_s, left_s) if trouble is None else left_s
             try:
-                done = await attempt()
-                heed()
-                return done
+                return await self._attempt(calls, within_s)
+            except (AuthenticationError, AuthorizationError) as exc:
+                raise self._unavailable(str(exc)) from exc
             except (RedisConnectionError, RedisTimeoutError, OSError) as exc:
+                if trouble is None or not isinstance(exc, RedisTimeoutError):
+                    trouble = exc
                 if loop.time() + wait_s > end:
-                    raise self._unavailable(str(exc)) from exc
-                # What cut one connection has most likely cut those that wait in the pool.
-                await self._pool.disconnect(inuse_connections=False)
+                    raise self._unavailable(str(trouble)) from trouble
+                # What cut one connection has most likely cut those that nobody uses.
+                await self._links.drop_idle()
             except RedisError as exc:
                 raise self._unavailable(str(exc)) from exc
-            heed()
             await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
             wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
+
+    async def _attempt(self, calls: Sequence[tuple[Any, ...]], within_s: float) -> list[Any]:
+        """Make all calls at once, and again if Redis does not know their script."""
+        replies = await self._links.exchange(calls, within_s)
+        if any(isinstance(error, NoScriptError) for error in _errors(replies)):
+            loads = [("SCRIPT", "LOAD", script) for script in _SCRIPTS]
+            replies = (await self._links.exchange([*loads, *calls], within_s))[len(loads) :]
+        for error in _errors(replies):
+            raise error
+        return replies
 
     def _unavailable(self, why: str) -> LogUnavailable:
         return LogUnavailable(
@@ -257,10 +214,9 @@ class RedisStore:
             " open_log() was given"
         )
 
-    def _live_connection(self) -> AbstractConnection:
-        settings: dict[str, Any] = {**self._pool.connection_kwargs}
-        settings |= {"socket_timeout": None, "protocol": 2}
-        return self._pool.connection_class(**settings)
+
+def _keys(name: str) -> tuple[str, str]:
+    return f"sk:{{{name}}}:m", f"sk:{{{name}}}:s"
 
 
 def _channel(name: str) -> str:
@@ -276,25 +232,20 @@ def _seq(entry_id: bytes) -> int:
     return int(entry_id.partition(b"-")[0])
 
 
+def _errors(replies: list[Any]) -> Iterator[Exception]:
+    """Those of a transaction are among its replies."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            yield reply
+        elif isinstance(reply, list):
+            yield from (part for part in cast("list[Any]", reply) if isinstance(part, Exception))
+
+
 def _answer(name: str, reply: Any) -> Answer:
     status = reply[0].decode()
     if status == "gone":
         return Answer("gone", None)
-    (
-        _,
-        generation,
-        state,
-        top,
-        oldest,
-        run_id,
-        start,
-        lasting,
-        left_ms,
-        cancel,
-        user,
-        thread_id,
-        _,
-    ) = reply
+    _, generation, state, top, oldest, run_id, start, lasting, left_ms, cancel, user, thread = reply
     info = Info(
         name=name,
         generation=generation.decode(),
@@ -307,6 +258,6 @@ def _answer(name: str, reply: Any) -> Answer:
         lease_left_s=left_ms / 1000,
         cancel=cancel.decode(),
         user=user.decode(),
-        thread_id=thread_id.decode(),
+        thread_id=thread.decode(),
     )
     return Answer(status, info)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.exceptions import RedisError
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("langchain_streamkit")
 SILENCE_S: Final = 15.0
-"""A connection that is silent for so long is asked, and dropped if it stays silent."""
+"""A connection that is silent for so long is asked whether anybody is there."""
+PONG_S: Final = 2.0
+"""How long an answer may take, and a connection to be made, before it is made anew."""
 FIRST_WAIT_S: Final = 0.02
 LONGEST_WAIT_S: Final = 1.0
 """Between attempts to connect; doubled each time."""
@@ -50,6 +53,8 @@ class RedisHub:
         self._names: dict[bytes, str] = {}
         """Of all streams that are subscribed to, or are to be, by their channel."""
         self._confirmed: dict[bytes, asyncio.Event] = {}
+        self.trouble = "it did not answer"
+        """Why nobody is subscribed, while nobody is."""
         self._heard = False
         self._told: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -94,13 +99,15 @@ class RedisHub:
         while True:
             connection = self._connect()
             try:
-                await connection.connect()  # type: ignore[no-untyped-call]
+                async with asyncio.timeout(PONG_S):
+                    await connection.connect()  # type: ignore[no-untyped-call]
                 while not self._told.empty():
                     self._told.get_nowait()  # all that is subscribed to is said at once
                 await connection.send_command("SUBSCRIBE", _CANCELS, *self._names)
                 wait_s = FIRST_WAIT_S
                 await self._serve(connection)
             except (RedisError, OSError) as exc:
+                self.trouble = str(exc) or self.trouble
                 LOGGER.info("the connection for live events of the log was lost: %s", exc)
             finally:
                 await connection.disconnect(nowait=True)
@@ -129,20 +136,17 @@ class RedisHub:
         """Say what is to be subscribed to, and now and then ask whether anybody is there."""
         asked = False
         try:
-            while True:
+            while self._heard or not asked:
+                asked = not self._heard
+                if asked:
+                    await connection.send_command("PING")
                 self._heard = False
-                try:
-                    async with asyncio.timeout(SILENCE_S):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PONG_S if asked else SILENCE_S):
                         while True:
                             await connection.send_command(*await self._told.get())
-                except TimeoutError:
-                    if asked and not self._heard:
-                        break
-                    asked = not self._heard
-                    if asked:
-                        await connection.send_command("PING")
-        except (RedisError, OSError):
-            pass
+        except (RedisError, OSError) as exc:
+            self.trouble = str(exc)
         await connection.disconnect(nowait=True)  # which the reader sees
 
     def _message(self, channel: bytes, data: bytes) -> None:

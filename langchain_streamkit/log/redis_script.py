@@ -1,4 +1,4 @@
-"""The scripts of a Redis log: each step of ``LogStore`` is one of them, run by Redis as a whole.
+"""The scripts of a Redis log, run by Redis as a whole: a step of ``LogStore`` is one of them.
 
 Two keys for each stream, in one slot: ``sk:{name}:m``, a hash with the record of ``rules.py``, and
 ``sk:{name}:s``, a stream whose entry ``<seq>-0`` has the event in its field ``d``. What is added is
@@ -19,53 +19,62 @@ from typing import Final
 CANCEL_CHANNEL: Final = "sk:cancel"
 
 APPEND: Final = r"""
-local meta, entries = KEYS[1], KEYS[2]
 local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local owner, first, ending, given = ARGV[3], tonumber(ARGV[4]), ARGV[5], #ARGV - 5
-local last = first + given - 1
-local r = redis.call('HMGET', meta, 'owner', 'state', 'top', 'expires', 'cancel', 'generation',
-                     'lease_ms', 'ttl_ms', 'kept')
-if not r[1] or tonumber(r[4]) <= now then return {'gone', 0, ''} end
-local top, cancel, ttl = tonumber(r[3]), r[5], tonumber(r[8])
-if r[1] ~= owner then return {'fenced', top, cancel} end
-if r[2] ~= 'running' then
-  return {(ending ~= '' and last <= top) and 'ok' or 'fenced', top, cancel}
+
+local function append(meta, entries, owner, first, ending, given, before)
+  local last = first + given - 1
+  local r = redis.call('HMGET', meta, 'owner', 'state', 'top', 'expires', 'cancel', 'generation',
+                       'lease_ms', 'ttl_ms', 'kept')
+  if not r[1] or tonumber(r[4]) <= now then return {'gone', 0, ''} end
+  local top, cancel = tonumber(r[3]), r[5]
+  if r[1] ~= owner then return {'fenced', top, cancel} end
+  if r[2] ~= 'running' then
+    return {(ending ~= '' and last <= top) and 'ok' or 'fenced', top, cancel}
+  end
+  if first > top + 1 then return {'behind', top, cancel} end
+  local fresh = {}
+  for seq = math.max(first, top + 1), last do
+    local data = ARGV[before + 1 + seq - first]
+    redis.call('XADD', entries, seq .. '-0', 'd', data)
+    fresh[#fresh + 1] = data
+  end
+  local newest, ttl, kept = math.max(top, last), tonumber(r[8]), tonumber(r[9])
+  local lease_until = now + tonumber(r[7])
+  local expires = lease_until + ttl
+  if ending ~= '' then expires = now + ttl end
+  if ending ~= '' or kept < expires then
+    kept = expires + math.floor(ttl / 10) + 1
+    redis.call('HSET', meta, 'state', ending == '' and 'running' or ending, 'top', newest,
+               'lease_until', lease_until, 'expires', expires, 'kept', kept)
+    redis.call('PEXPIRE', meta, kept - now)
+    redis.call('PEXPIRE', entries, kept - now)
+  else
+    redis.call('HSET', meta, 'top', newest, 'lease_until', lease_until, 'expires', expires)
+    if top == 0 and newest > 0 then redis.call('PEXPIRE', entries, kept - now) end
+  end
+  local channel = string.sub(meta, 1, -2) .. 'c'
+  if #fresh > 0 then
+    redis.call('PUBLISH', channel, r[6] .. ' ' .. top + 1 .. '\n' .. table.concat(fresh, '\n'))
+  end
+  if ending ~= '' then redis.call('PUBLISH', channel, '') end
+  return {'ok', newest, cancel}
 end
-if first > top + 1 then return {'behind', top, cancel} end
-local fresh = {}
-for seq = math.max(first, top + 1), last do
-  local data = ARGV[6 + seq - first]
-  redis.call('XADD', entries, string.format('%.0f-0', seq), 'd', data)
-  fresh[#fresh + 1] = data
+
+local answers, at = {}, 2
+for key = 1, #KEYS, 2 do
+  local given = tonumber(ARGV[at + 3])
+  answers[#answers + 1] = append(KEYS[key], KEYS[key + 1], ARGV[at], tonumber(ARGV[at + 1]),
+                                 ARGV[at + 2], given, at + 3)
+  at = at + 4 + given
 end
-local newest = math.max(top, last)
-local lease_until = now + tonumber(r[7])
-local expires = lease_until + ttl
-local state = 'running'
-if ending ~= '' then state, expires = ending, now + ttl end
-local kept = tonumber(r[9])
-if ending ~= '' or kept < expires then
-  kept = expires + math.floor(ttl / 10) + 1
-  local left = string.format('%.0f', kept - now)
-  redis.call('PEXPIRE', meta, left)
-  redis.call('PEXPIRE', entries, left)
-elseif top == 0 and newest > 0 then
-  redis.call('PEXPIRE', entries, string.format('%.0f', kept - now))
-end
-redis.call('HSET', meta, 'state', state, 'top', string.format('%.0f', newest),
-           'lease_until', string.format('%.0f', lease_until),
-           'expires', string.format('%.0f', expires), 'kept', string.format('%.0f', kept))
-if #fresh > 0 then
-  redis.call('PUBLISH', ARGV[2],
-             string.format('%s %.0f\n', r[6], top + 1) .. table.concat(fresh, '\n'))
-end
-if ending ~= '' then redis.call('PUBLISH', ARGV[2], '') end
-return {'ok', newest, cancel}
+return answers
 """
+"""For several streams: two keys each; the time, or ''; then for each its owner, the number of its
+first entry, the state that ends the run, or '', how many entries there are, and these."""
 
 STEP: Final = r"""
 local meta, entries = KEYS[1], KEYS[2]
@@ -106,7 +115,7 @@ local function renew()
   r.lease_until = now + r.lease_ms
   r.expires = r.lease_until + r.ttl_ms
 end
-local function answer(status, page)
+local function answer(status)
   if not r then return {'gone'} end
   local first = redis.call('XRANGE', entries, '-', '+', 'COUNT', 1)
   local oldest = r.top + 1
@@ -114,19 +123,13 @@ local function answer(status, page)
   local left = 0
   if r.state == 'running' then left = math.max(0, r.lease_until - now) end
   return {status, r.generation, r.state, r.top, oldest, r.run_id, r.start, r.lasting, left,
-          r.cancel, r.user, r.thread_id, page or {}}
+          r.cancel, r.user, r.thread_id}
 end
 local function changed() redis.call('PUBLISH', channel, '') end
 
 load()
 
-if op == 'read' then
-  if not r then return {'gone'} end
-  local limit = tonumber(ARGV[5])
-  if limit == 0 then return answer('ok') end
-  local from = string.format('%.0f-0', tonumber(ARGV[4]) + 1)
-  return answer('ok', redis.call('XRANGE', entries, from, '+', 'COUNT', limit))
-end
+if op == 'info' then return answer('ok') end
 
 if op == 'claim' then
   local owner = ARGV[4]

@@ -23,7 +23,7 @@ VERSION: Final = 1
 """Of the tables, in ``PRAGMA user_version``."""
 BUSY_S: Final = 5.0
 """How long a writer waits for that of another process."""
-_PAUSE_S: Final = 0.005
+_AGAIN_S: Final = 0.005
 _PURGED: Final = 20
 """Streams whose time is over that are removed when another is made."""
 
@@ -67,7 +67,7 @@ class SQLiteFile:
         )
         try:
             if not self._has_tables(path):
-                self._write_ahead()
+                self._enter_wal()
                 with self._writing():
                     if not self._has_tables(path):  # another process made them just now
                         for statement in _TABLES.split(";"):
@@ -79,11 +79,22 @@ class SQLiteFile:
             self._db.close()
             raise
 
+    def _enter_wal(self) -> None:
+        """Change the mode of a new file; SQLite may not wait for another one who is at it."""
+        end = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as exc:
+                if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            time.sleep(_AGAIN_S)
+
     def _has_tables(self, path: str) -> bool:
-        # In one statement: another process may be making them.
-        found, tables = self._db.execute(
-            "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version"
-        ).fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        # Asked last: who has made the tables meanwhile has set it in the same transaction.
+        (found,) = self._db.execute("PRAGMA user_version").fetchone()
         if found == VERSION:
             return True
         if found or tables:
@@ -92,22 +103,6 @@ class SQLiteFile:
                 f" this library's is {VERSION}; name another file"
             )
         return False
-
-    def _write_ahead(self) -> None:
-        """Put the file in WAL mode; the one step for which SQLite itself does not wait for others.
-
-        https://www.sqlite.org/c3ref/busy_handler.html
-        """
-        until = time.monotonic() + BUSY_S
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as exc:
-                if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-                time.sleep(_PAUSE_S)
-            else:
-                return
 
     def close(self) -> None:
         """Close the connection."""

@@ -102,9 +102,12 @@ async def tail(
             try:
                 while not feed.stale:
                     await feed.wait()
-                    live = feed.take(info.generation, after.seq)
+                    first, live = feed.take(info.generation, after.seq)
                     if live:
-                        entries = [Entry(Position(info.generation, seq), d) for seq, d in live]
+                        entries = [
+                            Entry(Position(info.generation, seq), data)
+                            for seq, data in enumerate(live, first)
+                        ]
                         after = entries[-1].position
                         yield entries
             finally:

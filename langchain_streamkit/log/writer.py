@@ -43,10 +43,13 @@ class LogWriter:
         self._unsure: list[bytes] = []
         self._ended = False
         self._refused: StreamError | None = None
-        self._cancel = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._cancel = self._loop.create_future()
         self._pulse = asyncio.Event()
+        self._renewed = self._loop.time()
+        """When the answer came to what renewed the lease last."""
         self._see(info.cancel)
-        self._heart = asyncio.get_running_loop().create_task(self._beat(lease_s / BEATS))
+        self._heart = self._loop.create_task(self._beat(lease_s / BEATS))
 
     def __repr__(self) -> str:
         return f"<LogWriter of {self.name!r}, run {self.run_id!r}, at {self._top}>"
@@ -156,6 +159,7 @@ class LogWriter:
                 self._cancel.set_exception(self._refused)
                 self._cancel.exception()  # nobody has to wait for it
             raise self._refused
+        self._renewed = self._loop.time()
         self._see(answer.cancel)
 
     def _see(self, reason: str) -> None:
@@ -165,13 +169,15 @@ class LogWriter:
     async def _beat(self, every_s: float) -> None:
         while True:
             try:
-                async with asyncio.timeout(every_s):
+                async with asyncio.timeout_at(self._renewed + every_s):
                     await self._pulse.wait()
             except TimeoutError:
-                pass
+                if self._loop.time() < self._renewed + every_s:
+                    continue  # an append has renewed it meanwhile
             self._pulse.clear()
             try:
                 self._take(await self._commit.append(Append(self.name, self._owner, 1)))
             except StreamError:
                 if self._refused is not None:
                     return
+                self._renewed = self._loop.time()

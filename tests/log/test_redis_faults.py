@@ -158,16 +158,16 @@ async def test_append_that_failed_is_brought_again_by_the_next(
     log, name = own.log(), new_name()
     writer = await log.open(name)
     store: Any = log.store
-    pipeline = store._pipeline
+    attempt = store._attempt
     answers_lost = True
 
-    async def losing(calls: Any) -> Any:
-        replies = await pipeline(calls)
+    async def losing(calls: Any, within_s: float) -> Any:
+        replies = await attempt(calls, within_s)
         if answers_lost:
             raise LostConnection("the answer was lost")
         return replies
 
-    monkeypatch.setattr(store, "_pipeline", losing)
+    monkeypatch.setattr(store, "_attempt", losing)
     monkeypatch.setattr(redis_module, "RETRY_S", 0.1)
     with pytest.raises(LogUnavailable):
         await writer.append(lines(1, 2))

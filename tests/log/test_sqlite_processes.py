@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +15,8 @@ import pytest
 from langchain_streamkit import RunGone, check_stream
 from langchain_streamkit.events import decode_event
 from langchain_streamkit.log import open_log
-from langchain_streamkit.log.sqlite_file import SQLiteFile
-from tests.log.reading import Reader, lines
+from tests.log.reading import Reader, lines, new_name
+from tests.log.stores import sqlite_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,14 +91,9 @@ async def test_streams_whose_time_is_over_leave_the_file(url: str, tmp_path: Pat
     file.close()
 
 
-def test_file_that_many_open_at_once_for_the_first_time_is_made_once(tmp_path: Path) -> None:
-    together = threading.Barrier(6)
-
-    def opened(path: str) -> None:
-        together.wait()
-        SQLiteFile(path, time.time).close()
-
-    with ThreadPoolExecutor(together.parties) as pool:
-        for number in range(20):
-            paths = [str(tmp_path / f"{number}.db")] * together.parties
-            list(pool.map(opened, paths))
+async def test_stores_that_make_a_file_at_the_same_moment_share_it(tmp_path: Path) -> None:
+    for number in range(25):
+        place = sqlite_place(str(tmp_path / f"{number}.db"))
+        logs = [place.log() for _ in range(6)]
+        await asyncio.gather(*(log.open(new_name()) for log in logs))
+        await place.aclose()
