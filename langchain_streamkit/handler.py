@@ -47,9 +47,11 @@ class StreamCallbackHandler(TapHandler):
     ``get_stream_writer()`` does not pass through callbacks: use ``astream`` or ``with_sinks`` for
     it. ``on_end`` is called with the ``RunSnapshot`` of each root.
 
-    Nothing of it breaks or stops the run it watches, but for a ``budget``: what exceeds one raises
-    ``BudgetExceeded`` out of the call. Each root has the budget for itself; ``user`` is whose they
-    all are, for a ``Quota``. ``close`` (``aclose`` with async sinks, which
+    Nothing of it breaks or stops the run it watches, but for a ``budget`` and a ``timeout``: what
+    exceeds them raises ``BudgetExceeded`` or ``RunTimeout`` out of the call, at the next callback.
+    A call that does not notice a clock within 1 s goes on, and its stream ends without it. Each
+    root has budget and clocks for itself (clocks take a thread each); ``user`` is whose they all
+    are, for a ``Quota``. ``close`` (``aclose`` with async sinks, which
     it drains) ends the attachment: sinks are closed, later events dropped.
     """
 

@@ -65,7 +65,9 @@ def with_sinks(
     ``ainvoke`` returns, and are refused by the sync methods. Composable with ``|``, in graphs and
     agents; attributes it does not have (``get_state``, ``bind_tools``, …) are those of
     ``runnable``. ``user`` is whose calls they are, for a ``Quota``; a call that exceeds its
-    ``budget`` raises ``BudgetExceeded``. See ``astream`` for the options.
+    ``budget`` raises ``BudgetExceeded``, one that exceeds its ``timeout`` ``RunTimeout``. Then
+    ``ainvoke`` and ``astream`` are cancelled, the others end at their next callback. See
+    ``astream`` for the options.
 
     Raises StreamUsageError for what is no Runnable, no sink or an unknown option.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import AuthenticationError, AuthorizationError, NoScriptError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -235,10 +235,8 @@ def _seq(entry_id: bytes) -> int:
 def _errors(replies: list[Any]) -> Iterator[Exception]:
     """Those of a transaction are among its replies."""
     for reply in replies:
-        if isinstance(reply, Exception):
-            yield reply
-        elif isinstance(reply, list):
-            yield from (part for part in cast("list[Any]", reply) if isinstance(part, Exception))
+        parts: list[Any] = reply if isinstance(reply, list) else [reply]
+        yield from (part for part in parts if isinstance(part, Exception))
 
 
 def _answer(name: str, reply: Any) -> Answer:

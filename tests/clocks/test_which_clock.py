@@ -53,14 +53,14 @@ SIGNS: dict[str, Any] = {
     "text": "word",
     "reasoning": Reasoning("hm"),
     "tool call": {"index": 0, "id": "c1", "name": "look", "args": ""},
-    "image": AIMessageChunk([{"type": "image", "url": "http://127.0.0.1/cat.png"}]),
+    "image": AIMessageChunk(content=[{"type": "image", "url": "http://127.0.0.1/cat.png"}]),
 }
 NO_SIGNS: dict[str, Any] = {
-    "empty chunk": AIMessageChunk(""),
+    "empty chunk": AIMessageChunk(content=""),
     "usage": AIMessageChunk(
-        "", usage_metadata={"input_tokens": 5, "output_tokens": 0, "total_tokens": 5}
+        content="", usage_metadata={"input_tokens": 5, "output_tokens": 0, "total_tokens": 5}
     ),
-    "metadata": AIMessageChunk("", response_metadata={"model_name": "scripted", "id": "x"}),
+    "metadata": AIMessageChunk(content="", response_metadata={"model_name": "scripted", "id": "x"}),
 }
 ROUTES: dict[str, Any] = {
     "model": lambda model: (model, "hi"),
@@ -164,6 +164,7 @@ async def test_every_token_feeds_idle_whoever_reads(hands: Hands, route: str, re
         assert run.outcome == "running"
     hands.turn(2)
     await reading.end()
+    assert run.snapshot.error is not None
     assert run.snapshot.error.code == "timeout.idle"
 
 

@@ -18,7 +18,7 @@ from tests.test_project import ROOT
 DOCUMENT = ROOT / "docs" / "guarantees.md"
 PROBES = {f"P{number}" for number in range(1, 23)}
 GUARANTEES = {f"R{number}" for number in range(1, 26)}
-NOT_YET = {"R13", "R17"}
+NOT_YET = {"R13"}
 """Reconnecting and clocks: of later versions."""
 
 _TEST = re.compile(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)")
