@@ -282,7 +282,8 @@ async def test_time_in_which_a_slow_reader_asks_for_nothing_is_no_silence(hands:
     gated = Gated(*["word "] * 3)
     run = astream(gated.model, "hi", timeout=Timeout(first_token=5, idle=10, total=100))
     frames = sse_bytes(run)
-    await anext(frames)
+    while b"run.started" not in await anext(frames):
+        pass
     hands.turn(30)
     gated.may_say()
     while b"text.delta" not in await anext(frames):

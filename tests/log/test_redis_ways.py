@@ -56,7 +56,11 @@ async def live_a_whole_life(url: str, name: str | None = None) -> None:
             while not (await other.info(name)).lapsed:  # noqa: ASYNC110 - the lease's time
                 await asyncio.sleep(0.001)
         assert await other.close_lost(name)
+        assert await other.store.attend(name, "reader", 1000) == 1
+        assert await other.store.attend(name, "reader", 0) == 0
+        assert name in await other.of_user(None)
         await other.expire(name)
+        assert name not in await other.of_user(None)
 
 
 # ---- protocols and places ------------------------------------------------------------------------
@@ -83,7 +87,9 @@ async def test_everything_in_redis_is_under_one_prefix(tmp_path: Path) -> None:
             reader = Reader(log, "a:b *")
             await reader.has(1)
             keys, channels = await client.keys("*"), await client.pubsub_channels("*")
-            assert sorted(keys) == [b"sk:{a:b *}:m", b"sk:{a:b *}:s"]
+            index, *entries = sorted(keys, key=lambda key: not key.startswith(b"sk:u:"))
+            assert index.startswith(b"sk:u:")
+            assert sorted(entries) == [b"sk:{a:b *}:m", b"sk:{a:b *}:s"]
             assert sorted(channels) == [b"sk:cancel", b"sk:{a:b *}:c"]
             await reader.leave()
         await client.aclose()
