@@ -56,8 +56,8 @@ export class Channel {
    */
   async *items(signal, named) {
     this.#named = named;
-    const wake = () => this.#wake();
-    signal.addEventListener("abort", wake);
+    const leave = () => this.#leave();
+    signal.addEventListener("abort", leave);
     try {
       this.#link.join(this);
       for (;;) {
@@ -74,9 +74,8 @@ export class Channel {
         await this.#change();
       }
     } finally {
-      signal.removeEventListener("abort", wake);
-      if (!this.#over) this.#link.send({ op: "unsubscribe", id: this.id });
-      this.#end();
+      signal.removeEventListener("abort", leave);
+      this.#leave();
     }
   }
 
@@ -139,8 +138,9 @@ export class Channel {
         }
       }
     } catch (error) {
-      this.#link.send({ op: "unsubscribe", id: this.id });
-      return this.fail(error);
+      this.#leave();
+      this.#error = error;
+      return;
     }
     if (frame.op === "end") this.#end();
     this.#wake();
@@ -155,6 +155,11 @@ export class Channel {
 
   #cancelFrame() {
     return { op: "cancel", id: this.id };
+  }
+
+  #leave() {
+    if (!this.#over) this.#link.send({ op: "unsubscribe", id: this.id });
+    this.#end();
   }
 
   #end() {
