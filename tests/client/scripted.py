@@ -20,6 +20,7 @@ WAIT_S = 10
 
 OPENING = b": ok\n\nretry: 1\n\n"
 END = b"event: end\ndata: {}\n\n"
+CLOSES = {"connection": "close"}
 CORS = {
     "access-control-allow-origin": "*",
     "access-control-allow-headers": "*, last-event-id",
@@ -50,8 +51,8 @@ class Wire:
         self._gone = asyncio.ensure_future(_end(reader))
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
-        lines = [f"HTTP/1.1 {status} {_reason(status)}", "connection: close"]
-        lines += [f"{name}: {value}" for name, value in {**CORS, **headers}.items()]
+        lines = [f"HTTP/1.1 {status} {_reason(status)}"]
+        lines += [f"{name}: {value}" for name, value in {**CORS, **CLOSES, **headers}.items()]
         self._writer.write("\r\n".join([*lines, "", ""]).encode())
 
     def write(self, data: bytes) -> None:
@@ -119,6 +120,8 @@ def stream(
 
     async def answer(request: Request, wire: Wire) -> None:
         headers = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
+        if ends == "cut":  # after `close` Node.js takes a chunk that is missing for the end
+            headers["connection"] = "keep-alive"
         if run_id:
             headers["x-run-id"] = run_id
         wire.head(200, headers)
