@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from tests.client.scripted import (
@@ -142,9 +141,7 @@ def test_a_signal_ends_the_wait_for_a_retry(node: Node) -> None:
         const backoff = { base: 60_000, max: 60_000, random };
         const run = client({ backoff }).run({ signal: stop.signal });
         return all(run).catch(({ name }) => name);"""
-        begun = time.monotonic()
         assert node(script, server.url) == "AbortError"
-        assert time.monotonic() - begun < WAIT_S
     assert len(server.requests) == 1
 
 

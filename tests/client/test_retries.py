@@ -129,7 +129,14 @@ def test_a_date_as_retry_after_is_understood(node: Node) -> None:
 def test_a_silent_connection_counts_as_cut(node: Node) -> None:
     silent = stream(frames(*STARTED), ends="open", run_id=RUN)
     with scripted({"POST /runs": [silent], EVENTS: [rest()]}) as server:
-        script = "return all(client({ silence: 50 }).run({}));"
+        script = """
+        const tooLong = hushed();
+        const events = client().run({})[Symbol.asyncIterator]();
+        const seen = [(await events.next()).value, (await events.next()).value];
+        const next = events.next();
+        await new Promise(setImmediate); // now it waits for more
+        tooLong();
+        return [...seen, (await next).value, ...(await all(events))];"""
         assert node(script, server.url) == told("hi")
         assert server.requests[0].left.wait(5)
 

@@ -130,7 +130,7 @@ export class Channel {
       for (const event of events) {
         const id = last_event_id && sibling(last_event_id, event.seq);
         if (id !== undefined && !isNew(id, this.#last)) continue;
-        this.#last = id;
+        this.#last = id ?? this.#last;
         this.#unread.push({ id, event });
         if (TERMINAL_TYPES.has(event.type)) {
           this.#status = event.type.slice("run.".length);
@@ -138,9 +138,8 @@ export class Channel {
         }
       }
     } catch (error) {
-      this.#leave();
-      this.#error = error;
-      return;
+      this.#error ??= error;
+      return this.#leave();
     }
     if (frame.op === "end") this.#end();
     this.#wake();
