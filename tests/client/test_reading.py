@@ -133,7 +133,7 @@ def test_a_signal_ends_the_reading_with_its_reason(node: Node) -> None:
 
 
 def test_a_signal_ends_the_wait_for_a_retry(node: Node) -> None:
-    cut = stream(frames(*told("hi")[:2]), ends="cut", run_id=RUN, opening=b": ok\n\n")
+    cut = stream(frames(*told("hi")[:2]), ends="closed", run_id=RUN, opening=b": ok\n\n")
     with scripted({"POST /runs": [cut]}) as server:
         script = """
         const stop = new AbortController();

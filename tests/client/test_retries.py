@@ -34,7 +34,7 @@ def gateway(status: int) -> Answer:
 
 def resumed(*answers: Answer, opening: bytes = OPENING) -> dict[str, list[Answer]]:
     """A run that is cut after two events, and then answered so."""
-    cut = stream(frames(*STARTED), ends="cut", run_id=RUN, opening=opening)
+    cut = stream(frames(*STARTED), ends="closed", run_id=RUN, opening=opening)
     return {"POST /runs": [cut], EVENTS: list(answers)}
 
 
@@ -62,8 +62,8 @@ def test_retries_in_a_row_are_counted_and_then_told(node: Node) -> None:
 
 
 def test_a_new_event_or_a_ping_begins_the_count_again(node: Node) -> None:
-    ping = stream(b": ping\n\n", ends="cut")
-    event = stream(frames(*told("hi")[2:3]), ends="cut")
+    ping = stream(b": ping\n\n", ends="closed")
+    event = stream(frames(*told("hi")[2:3]), ends="closed")
     with scripted(resumed(hang_up, ping, hang_up, event, hang_up, rest())) as server:
         assert node("return all(client({ retries: 2 }).run({}));", server.url) == told("hi")
 
@@ -142,7 +142,7 @@ def test_a_silent_connection_counts_as_cut(node: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [hang_up, gateway(502), stream(ends="cut")], ids=["no answer", "502", "no event"]
+    "failure", [hang_up, gateway(502), stream(ends="closed")], ids=["no answer", "502", "no event"]
 )
 def test_a_post_whose_answer_is_lost_is_not_sent_again(node: Node, failure: Answer) -> None:
     with scripted({"POST /runs": [failure]}) as server:
