@@ -1,8 +1,8 @@
 """The demo's web application: a page, runs over server-sent events, runs over a WebSocket.
 
 * ``GET /``: the page; ``GET /healthz``: ``{"status": "ok", ...}``
-* ``POST /runs`` with ``{"input": "...", "thread_id"?: "...", "output_budget"?: 100}``: the run's
-  events (``SSEResponse``); beyond ``output_budget`` tokens of answers the run is stopped
+* ``POST /runs`` with ``{"input": "...", "thread_id"?: "...", "metadata"?: {...}}``: the run's
+  events (``SSEResponse``); beyond the metadata's ``output_budget`` tokens of answers it is stopped
 * ``POST /runs/{run_id}/cancel``: stops a run, of either kind, and answers when it has ended
 * ``WS /ws``: the frames of ``WebSocketSession``; ``input`` is the text
 
@@ -59,12 +59,18 @@ _PAGE_HEADERS = {
 }
 
 
+class RunMetadata(msgspec.Struct, frozen=True):
+    """What a client says about a run; unknown keys are ignored."""
+
+    output_budget: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] | None = None
+
+
 class RunRequest(msgspec.Struct, frozen=True):
     """The body of ``POST /runs``; unknown keys are ignored."""
 
     input: Annotated[str, msgspec.Meta(min_length=1, max_length=50_000)]
     thread_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
-    output_budget: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] | None = None
+    metadata: RunMetadata = RunMetadata()
 
 
 _decode = msgspec.json.Decoder(RunRequest).decode
@@ -91,7 +97,7 @@ def create_app(
         asked = _read(await _body(request))
         if isinstance(asked, Response):
             return asked
-        most = asked.output_budget
+        most = asked.metadata.output_budget
         budget = None if most is None else Budget(output_tokens=most)
         return SSEResponse(live.make(asked.input, asked.thread_id, budget), view="steps")
 
@@ -152,7 +158,7 @@ def _read(body: bytes | None) -> RunRequest | Response:
     try:
         return _decode(body)
     except msgspec.ValidationError as exc:
-        expected = 'send {"input": "your question", "thread_id": "optional", "output_budget": 100}'
+        expected = 'send {"input": "your question", "metadata": {"output_budget": 100}}'
         return _refusal(422, "invalid_body", f"{exc}; {expected}")
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         return _refusal(400, "invalid_json", f"the body is not JSON: {exc}")

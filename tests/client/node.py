@@ -41,6 +41,18 @@ const fast = () => {
     return real(what, 0);
   };
 };
+/** Silence lasts until it is told to be over: gives what makes it too long. */
+const hushed = () => {
+  const { setTimeout: set, clearTimeout: clear } = globalThis;
+  const held = new Set();
+  globalThis.setTimeout = (what, ms, ...more) => {
+    if (ms !== 60_000) return set(what, ms, ...more);
+    held.add(what);
+    return what;
+  };
+  globalThis.clearTimeout = (timer) => { if (!held.delete(timer)) clear(timer); };
+  return () => { for (const what of [...held]) if (held.delete(what)) what(); };
+};
 const main = async () => {
 %s
 };

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -20,6 +20,7 @@ WAIT_S = 10
 
 OPENING = b": ok\n\nretry: 1\n\n"
 END = b"event: end\ndata: {}\n\n"
+CLOSES = {"connection": "close"}
 CORS = {
     "access-control-allow-origin": "*",
     "access-control-allow-headers": "*, last-event-id",
@@ -50,8 +51,8 @@ class Wire:
         self._gone = asyncio.ensure_future(_end(reader))
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
-        lines = [f"HTTP/1.1 {status} {_reason(status)}", "connection: close"]
-        lines += [f"{name}: {value}" for name, value in {**CORS, **headers}.items()]
+        lines = [f"HTTP/1.1 {status} {_reason(status)}"]
+        lines += [f"{name}: {value}" for name, value in {**CORS, **CLOSES, **headers}.items()]
         self._writer.write("\r\n".join([*lines, "", ""]).encode())
 
     def write(self, data: bytes) -> None:
@@ -113,12 +114,14 @@ def stream(
 ) -> Answer:
     """A stream of events in these pieces; a callable is awaited at its place.
 
-    ``ends``: ``closed`` (as a proxy closes it), ``cut`` (in the middle of a chunk) or ``open``
-    (until the client leaves).
+    ``ends``: ``closed`` (as a proxy closes it), ``cut`` (in the middle of a chunk; a client may
+    then lose what it had received and not read) or ``open`` (until the client leaves).
     """
 
     async def answer(request: Request, wire: Wire) -> None:
         headers = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
+        if ends == "cut":  # after `close` Node.js takes a chunk that is missing for the end
+            headers["connection"] = "keep-alive"
         if run_id:
             headers["x-run-id"] = run_id
         wire.head(200, headers)
@@ -134,6 +137,17 @@ def stream(
             wire.cut()
         else:
             wire.finish()
+
+    return answer
+
+
+def following(events: Sequence[Mapping[str, Any]], upto: int, *, ends: str = "closed") -> Answer:
+    """The events after the position that is asked for, up to one; after the last, the end."""
+
+    async def answer(request: Request, wire: Wire) -> None:
+        last = int(request.headers.get("last-event-id", "-0").split("-")[1])
+        end = END if upto >= len(events) else b""
+        await stream(frames(*events[last:upto]), end, ends=ends)(request, wire)
 
     return answer
 
@@ -166,17 +180,26 @@ class Scripted:
         return [request.headers.get("last-event-id") for request in found]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            request = await _read(reader)
-            wire = Wire(reader, writer)
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                await self._answer(reader, writer)
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await _read(reader)
+        wire = Wire(reader, writer)
+        try:
             if request.method == "OPTIONS":
                 wire.head(204, {})
             else:
                 self.requests.append(request)
                 await self._next(request)(request, wire)
             await writer.drain()
+        finally:
             wire.close()
-        writer.close()
 
     def _next(self, request: Request) -> Answer:
         route = f"{request.method} {request.path}"

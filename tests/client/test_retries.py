@@ -34,7 +34,7 @@ def gateway(status: int) -> Answer:
 
 def resumed(*answers: Answer, opening: bytes = OPENING) -> dict[str, list[Answer]]:
     """A run that is cut after two events, and then answered so."""
-    cut = stream(frames(*STARTED), ends="cut", run_id=RUN, opening=opening)
+    cut = stream(frames(*STARTED), ends="closed", run_id=RUN, opening=opening)
     return {"POST /runs": [cut], EVENTS: list(answers)}
 
 
@@ -62,8 +62,8 @@ def test_retries_in_a_row_are_counted_and_then_told(node: Node) -> None:
 
 
 def test_a_new_event_or_a_ping_begins_the_count_again(node: Node) -> None:
-    ping = stream(b": ping\n\n", ends="cut")
-    event = stream(frames(*told("hi")[2:3]), ends="cut")
+    ping = stream(b": ping\n\n", ends="closed")
+    event = stream(frames(*told("hi")[2:3]), ends="closed")
     with scripted(resumed(hang_up, ping, hang_up, event, hang_up, rest())) as server:
         assert node("return all(client({ retries: 2 }).run({}));", server.url) == told("hi")
 
@@ -129,13 +129,20 @@ def test_a_date_as_retry_after_is_understood(node: Node) -> None:
 def test_a_silent_connection_counts_as_cut(node: Node) -> None:
     silent = stream(frames(*STARTED), ends="open", run_id=RUN)
     with scripted({"POST /runs": [silent], EVENTS: [rest()]}) as server:
-        script = "return all(client({ silence: 50 }).run({}));"
+        script = """
+        const tooLong = hushed();
+        const events = client().run({})[Symbol.asyncIterator]();
+        const seen = [(await events.next()).value, (await events.next()).value];
+        const next = events.next();
+        await new Promise(setImmediate); // now it waits for more
+        tooLong();
+        return [...seen, (await next).value, ...(await all(events))];"""
         assert node(script, server.url) == told("hi")
         assert server.requests[0].left.wait(5)
 
 
 @pytest.mark.parametrize(
-    "failure", [hang_up, gateway(502), stream(ends="cut")], ids=["no answer", "502", "no event"]
+    "failure", [hang_up, gateway(502), stream(ends="closed")], ids=["no answer", "502", "no event"]
 )
 def test_a_post_whose_answer_is_lost_is_not_sent_again(node: Node, failure: Answer) -> None:
     with scripted({"POST /runs": [failure]}) as server:

@@ -176,8 +176,10 @@ def test_a_silent_socket_counts_as_cut(node: Node) -> None:
 
     with sockets(silent, talking) as server:
         script = """
-        const socket = client({ silence: 300 }).socket();
-        const events = await all(socket.run({}));
+        const tooLong = hushed();
+        const socket = client().socket();
+        const events = [];
+        for await (const event of socket.run({})) if (events.push(event) === 2) tooLong();
         socket.close();
         return events;"""
         assert node(script, server.url) == EVENTS
@@ -341,3 +343,25 @@ def test_each_connection_asks_for_its_own_ticket(node: Node) -> None:
         socket.close();
         return events;"""
         assert node(script, server.url) == EVENTS
+
+
+def test_a_signal_unsubscribes_though_nobody_reads_on(node: Node) -> None:
+    async def play(peer: Peer) -> None:
+        await peer.next()
+        await peer.events("1", *EVENTS[:3])
+        assert await peer.next() == {"op": "unsubscribe", "id": "1"}
+        await peer.events("1", *EVENTS[3:])
+        await peer.events("2", *EVENTS)
+        await peer.left()
+
+    with sockets(play) as server:
+        script = """
+        const socket = client().socket();
+        const stop = new AbortController();
+        const events = socket.run({ signal: stop.signal })[Symbol.asyncIterator]();
+        await events.next();
+        stop.abort();
+        const others = await all(socket.subscribe("r1"));
+        socket.close();
+        return [others, await events.next().catch(({ name }) => name)];"""
+        assert node(script, server.url) == [EVENTS, "AbortError"]

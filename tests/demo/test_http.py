@@ -157,7 +157,7 @@ async def test_failed_run_tells_the_client_no_exception_text(ask: Ask) -> None:
 
 async def test_run_beyond_its_budget_is_stopped_with_what_it_spent(ask: Ask) -> None:
     with demo(answer) as served:
-        async with ask(served, "Count to 300", output_budget=60) as run:
+        async with ask(served, "Count to 300", metadata={"output_budget": 60}) as run:
             events = await run.all()
         await served.provider.requests[0].await_disconnected()
     end = events[-1].to_dict()
@@ -215,8 +215,8 @@ async def test_shutdown_ends_open_runs_and_tells_their_clients(ask: Ask) -> None
         (b'{"input": ""}', 422, "invalid_body"),
         (b'{"input": "hi", "thread_id": 7}', 422, "invalid_body"),
         (b'{"input": "hi", "thread_id": ""}', 422, "invalid_body"),
-        (b'{"input": "hi", "output_budget": 0}', 422, "invalid_body"),
-        (b'{"input": "hi", "output_budget": "60"}', 422, "invalid_body"),
+        (b'{"input": "hi", "metadata": {"output_budget": 0}}', 422, "invalid_body"),
+        (b'{"input": "hi", "metadata": {"output_budget": "60"}}', 422, "invalid_body"),
         (b'{"input": "' + b"x" * 300_000 + b'"}', 413, "too_large"),
     ],
     ids=lambda value: value[:30] if isinstance(value, bytes) else str(value),

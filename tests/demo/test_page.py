@@ -228,38 +228,3 @@ async def test_list_drops_its_oldest_rows_while_a_run_goes_on(page: Page) -> Non
         last = int(await page.locator("#events .seq").last.inner_text())
         assert last > 500
         assert last - first == 399
-
-
-async def test_page_reads_a_stream_however_it_is_cut(page: Page) -> None:
-    text = (
-        ": ok\n\nretry: 2000\n\n"
-        'id: 1\ndata: {"text":"héllo ✓ 🎈"}\n\n'
-        "id: 2\r\ndata: a\r\ndata: b\r\n\r\n"
-        ": ping\n\nevent: end\ndata: {}\n\n"
-    )
-    with demo([]) as served:
-        await page.goto(served.url)
-        frames = await page.evaluate(
-            """async (text) => {
-                const { SSEParser } = await import("/static/sse.js");
-                const bytes = new TextEncoder().encode(text);
-                const seen = new Set();
-                for (let size = 1; size <= bytes.length; size++) {
-                    const parser = new SSEParser();
-                    const frames = [];
-                    for (let at = 0; at < bytes.length; at += size) {
-                        frames.push(...parser.feed(bytes.subarray(at, at + size)));
-                    }
-                    seen.add(JSON.stringify(frames));
-                }
-                return [...seen].map((one) => JSON.parse(one));
-            }""",
-            text,
-        )
-    assert frames == [
-        [
-            {"event": "message", "id": "1", "data": '{"text":"héllo ✓ 🎈"}'},
-            {"event": "message", "id": "2", "data": "a\nb"},
-            {"event": "end", "id": "2", "data": "{}"},
-        ]
-    ]

@@ -3,7 +3,7 @@
 import { Conversation } from "./conversation.js";
 import { EventList } from "./events.js";
 import { Figures } from "./figures.js";
-import { eventsOf } from "./sse.js";
+import { StreamkitClient } from "./streamkit.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -22,30 +22,23 @@ const conversation = new Conversation($("log"), $("welcome"));
 const list = new EventList($("events"), $("count"), $("deltas"));
 const figures = new Figures();
 
+const client = new StreamkitClient("", { retries: 0 }); // leaving a run stops it, so there is nothing to go on with
+
 let threadId;
-let current = null; // {runId, abort, stopping} of the run that is being read
+let current = null; // {run, abort} of the run that is being read
 
 async function run(text, budget) {
   const answer = conversation.ask(text, budget);
-  const mine = { abort: new AbortController() };
+  const abort = new AbortController();
+  const metadata = budget && { output_budget: budget };
+  const mine = { abort, run: client.run({ input: text, threadId, metadata, signal: abort.signal }) };
   current = mine;
   list.clear();
   figures.start();
   busy(true);
   try {
-    const response = await reach("/runs", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ input: text, thread_id: threadId, output_budget: budget }),
-      signal: mine.abort.signal,
-    });
-    if (!response.ok) throw new Error(await refusal(response));
-    for await (const event of eventsOf(response)) {
-      if (event.type === "run.started") {
-        mine.runId = event.run_id;
-        threadId = event.thread_id;
-        if (mine.stopping) stop();
-      }
+    for await (const event of mine.run) {
+      threadId = mine.run.threadId;
       figures.feed(event);
       answer.feed(event);
       list.add(event);
@@ -64,18 +57,7 @@ async function run(text, budget) {
   }
 }
 
-/** Raised when there is no server to answer. */
-class Unreachable extends Error {}
-
-async function reach(path, options) {
-  try {
-    return await fetch(path, options);
-  } catch (error) {
-    throw error.name === "AbortError" ? error : new Unreachable();
-  }
-}
-
-const said = (error) => error instanceof Unreachable
+const said = (error) => error.code === "start_uncertain"
   ? "The server cannot be reached. Is `make demo` still running?"
   : `The stream broke: ${error.message}`;
 
@@ -83,22 +65,11 @@ const said = (error) => error instanceof Unreachable
 async function stop() {
   const stopped = current;
   if (!stopped) return;
-  stopped.stopping = true;
   $("stop").disabled = true;
-  if (!stopped.runId) return; // asked again when the run has a name
   try {
-    const response = await fetch(`/runs/${encodeURIComponent(stopped.runId)}/cancel`, { method: "POST" });
-    if (!response.ok && response.status !== 404) throw new Error(await refusal(response));
-  } catch {
-    stopped.abort.abort(); // leaving cancels it, too
-  }
-}
-
-async function refusal(response) {
-  try {
-    return (await response.json()).error.message;
-  } catch {
-    return `the server answered ${response.status}`;
+    await stopped.run.cancel();
+  } catch (error) {
+    if (error.status !== 404) stopped.abort.abort(); // leaving cancels it, too
   }
 }
 

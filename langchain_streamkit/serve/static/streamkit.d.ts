@@ -15,11 +15,12 @@ import type {
 export type * from "../../schema/events.d.ts";
 
 export interface StreamkitOptions {
-  /** Sent with every request; a function is asked before each, so that a token can be a fresh one. */
+  /** Sent with every request; a function is asked before each, so that a token can be a fresh one; what it throws ends the reading. */
   headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>);
   /** Of cookies; `same-origin` unless said otherwise. */
   credentials?: RequestCredentials;
   fetch?: typeof fetch;
+  /** For Node.js before 22, which has none. */
   WebSocket?: typeof WebSocket;
   /** How often in a row a stream that was cut is asked for again, without anything new between; 10. 0: never. */
   retries?: number;

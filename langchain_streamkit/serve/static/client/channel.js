@@ -56,8 +56,8 @@ export class Channel {
    */
   async *items(signal, named) {
     this.#named = named;
-    const wake = () => this.#wake();
-    signal.addEventListener("abort", wake);
+    const leave = () => this.#leave();
+    signal.addEventListener("abort", leave);
     try {
       this.#link.join(this);
       for (;;) {
@@ -74,9 +74,8 @@ export class Channel {
         await this.#change();
       }
     } finally {
-      signal.removeEventListener("abort", wake);
-      if (!this.#over) this.#link.send({ op: "unsubscribe", id: this.id });
-      this.#end();
+      signal.removeEventListener("abort", leave);
+      this.#leave();
     }
   }
 
@@ -131,7 +130,7 @@ export class Channel {
       for (const event of events) {
         const id = last_event_id && sibling(last_event_id, event.seq);
         if (id !== undefined && !isNew(id, this.#last)) continue;
-        this.#last = id;
+        this.#last = id ?? this.#last;
         this.#unread.push({ id, event });
         if (TERMINAL_TYPES.has(event.type)) {
           this.#status = event.type.slice("run.".length);
@@ -139,8 +138,8 @@ export class Channel {
         }
       }
     } catch (error) {
-      this.#link.send({ op: "unsubscribe", id: this.id });
-      return this.fail(error);
+      this.#error ??= error;
+      return this.#leave();
     }
     if (frame.op === "end") this.#end();
     this.#wake();
@@ -155,6 +154,11 @@ export class Channel {
 
   #cancelFrame() {
     return { op: "cancel", id: this.id };
+  }
+
+  #leave() {
+    if (!this.#over) this.#link.send({ op: "unsubscribe", id: this.id });
+    this.#end();
   }
 
   #end() {
