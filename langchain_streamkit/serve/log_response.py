@@ -52,7 +52,7 @@ class LogResponse(Response):
         place: AsyncExitStack,
         heartbeat_s: float = 15,
         send_timeout_s: float = 30,
-        retry_ms: int = 2000,
+        retry_ms: int = 1000,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._manager = manager

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from langchain_streamkit.errors import LogUnavailable, RunGone, StreamError
+from langchain_streamkit.serve.client_files import client_file
 from langchain_streamkit.serve.describing import describe
 from langchain_streamkit.serve.log_response import LogResponse
 from langchain_streamkit.serve.metrics import metrics_text
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from langchain_streamkit.serve.served import Servable
     from langchain_streamkit.wire.views import View
 
+_EXPOSED = {"Access-Control-Expose-Headers": "Location, Retry-After, X-Run-Id"}
+"""What pages of other origins may read, where CORS lets them."""
 READY_S = 2.0
 """How long the log may take to answer before the server is not ready."""
 
@@ -122,6 +125,7 @@ def streamkit_router(
         *([("GET", "/metrics", endpoints.metrics)] if metrics else []),
     ):
         router.add_api_route(path, _refusing(endpoint), methods=[method], **describe(method, path))
+    router.add_api_route("/static/{path:path}", _refusing(client_file), include_in_schema=False)
     router.add_api_websocket_route(
         "/ws", RunSocket.endpoint(service, send_timeout_s=send_timeout_s)
     )
@@ -169,7 +173,7 @@ class Endpoints:
                 await place.enter_async_context(self._manager.place(user))
             run_id = await self._service.start(request, asked, user)
             where = _path_of(request, "/runs", f"/runs/{run_id}/events")
-            headers = {"Location": where, "X-Run-Id": run_id}
+            headers = {"Location": where, "X-Run-Id": run_id, **_EXPOSED}
             if later:
                 told = {"run_id": run_id, "thread_id": asked.thread_id, "events": where}
                 headers["Preference-Applied"] = "respond-async"

@@ -73,7 +73,7 @@ def test_first_bytes_leave_at_once_with_headers_that_keep_proxies_from_holding_t
     with served(talking.model) as client:
         with client.stream("POST", "/runs", json={"input": "hi"}) as response:
             lines = response.iter_lines()
-            assert [next(lines) for _ in range(4)] == [": ok", "", "retry: 2000", ""]
+            assert [next(lines) for _ in range(4)] == [": ok", "", "retry: 1000", ""]
             headers = response.headers
             assert headers["cache-control"] == "no-cache, no-store, no-transform"
             assert headers["x-accel-buffering"] == "no"

@@ -265,3 +265,20 @@ def test_openapi_describes_every_endpoint() -> None:
     body = start["requestBody"]["content"]["application/json"]["schema"]
     assert set(body["properties"]) == {"input", "thread_id", "metadata", "resume"}
     assert {"200", "202", "409", "429"} <= set(start["responses"])
+
+
+def test_javascript_client_is_served_with_what_it_imports_and_nothing_else() -> None:
+    with served(speaker(), prefix="/api") as client:
+        found = client.get("/static/streamkit.js")
+        assert found.headers["content-type"].startswith("text/javascript")
+        assert "class StreamkitClient" in found.text
+        assert client.get("/static/client/http.js").status_code == 200
+        assert client.get("/static/vendor/eventsource-parser.js").status_code == 200
+        for path in (
+            "page.js",
+            "index.html",
+            "client/../page.js",
+            "client/nope.js",
+            "%2e%2e/app.py",
+        ):
+            assert client.get(f"/static/{path}").status_code == 404, path
