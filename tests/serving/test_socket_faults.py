@@ -291,17 +291,23 @@ def test_server_that_restarts_is_no_disconnect(tmp_path: Any) -> None:
 def test_nothing_is_left_of_sockets_that_are_gone() -> None:
     manager, loop = RunManager(limits=Limits(open_streams=31, concurrent_runs=30)), Loop()
     talking = Talking()
+
+    def until_started(runs: int) -> None:
+        eventually(lambda: manager.stats.started == runs)
+
     with served(talking.model, manager=manager, authenticate=loop.authenticate) as client:
         for round_ in range(3):
-            with socket_of(client) as socket:
+            with socket_of(client, max_queue=None) as socket:
                 for number in range(30):
                     socket.ask("start", str(number), input="hi")
                 socket.ask("subscribe", "x", run_id="nope")
                 if round_:
                     socket.until("0", "text.delta")
                     socket.ask("unsubscribe", "0")
+                    until_started(30 * (round_ + 1))
                 if round_ == 2:
                     socket.connection.socket.shutdown(sockets.SHUT_RDWR)
+            until_started(30 * (round_ + 1))
             eventually(lambda: not manager.readers)
             talking.gate.set()
             eventually(lambda: not manager.active_runs)
