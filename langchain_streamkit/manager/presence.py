@@ -52,7 +52,11 @@ class Presence:
         if self._beating is None:
             self._beating = asyncio.get_running_loop().create_task(self._beat())
         if self._here[name] == 1:
-            await self._tell(name, LEASE_S)
+            try:
+                await self._tell(name, LEASE_S)
+            except BaseException:
+                self.leave(name, disconnected=False)
+                raise
 
     def leave(self, name: str, *, disconnected: bool) -> None:
         """A reader has left: of itself, because its client is gone, or since the server stops."""

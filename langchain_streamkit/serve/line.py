@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from langchain_streamkit.errors import StreamUsageError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")
 
+FLUSH_S = 1.0
+"""What a client gets to take the last of what it is told, when the connection is to be closed."""
 _YIELD_EVENTS = 64
 _YIELD_S = 0.002
 """After so many events, or seconds, without a wait, the event loop gets its turn: a server's
@@ -115,6 +118,12 @@ class Line(Generic[M]):
         finally:
             self._writing -= 1
             self._progress = self._loop.time()
+
+    async def write_last(self, message: M) -> None:
+        """Write what nothing follows; one that cannot be written in ``FLUSH_S`` is left."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                await self.write(message)
 
     async def give_way(self, events: int) -> None:
         """Let the event loop turn, if it has not done so for too many events or too long."""

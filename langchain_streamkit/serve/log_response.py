@@ -8,14 +8,14 @@ are told when the server goes away.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from langchain_streamkit.errors import ProducerLost, ReplayGap, RunGone, StreamError
 from langchain_streamkit.serve.line import Line
-from langchain_streamkit.serve.refusals import refusal_of
+from langchain_streamkit.serve.refusals import broken_off
 from langchain_streamkit.serve.sse_response import SSE_HEADERS, body_message, disconnected
 from langchain_streamkit.wire.log_frames import BYE, gone_frame, log_frames
 from langchain_streamkit.wire.sse import PING, opening
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.log import Entry
     from langchain_streamkit.manager.run_manager import RunManager
     from langchain_streamkit.wire.log_view import LogView
-
-_FAREWELL_S = 1.0
-"""What a client gets to take the farewell."""
 
 
 class LogResponse(Response):
@@ -116,7 +113,7 @@ class LogResponse(Response):
                         return
                     await line.give_way(len(batch))
         except (RunGone, ReplayGap, ProducerLost) as exc:
-            last = _gone(exc)
+            last = gone_frame(broken_off(exc).error)
         except StreamError:
             pass  # cut off without an end: the client comes back, here or at another server
         await line.write(body_message(last, more=False))
@@ -125,13 +122,4 @@ class LogResponse(Response):
         """Between two writes of the pump, or instead of one that hangs."""
         pump.cancel()
         await asyncio.wait({pump})
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL_S):
-                await line.write(body_message(BYE, more=False))
-
-
-def _gone(error: RunGone | ReplayGap | ProducerLost) -> bytes:
-    told = refusal_of(error).error
-    code = "run_gone" if isinstance(error, RunGone) else told["code"]
-    oldest = error.oldest if isinstance(error, ReplayGap) else None
-    return gone_frame(code, told["message"], oldest)
+        await line.write_last(body_message(BYE, more=False))

@@ -66,6 +66,18 @@ class Refusal(Exception):
         """Return the answer."""
         return JSONResponse({"error": self.error}, self.status, self.headers)
 
+    def without_headers(self) -> dict[str, Any]:
+        """Return the error for where there are no headers: with ``retry_after_s``."""
+        wait_s = (self.headers or {}).get("Retry-After", "")
+        return {**self.error, "retry_after_s": int(wait_s)} if wait_s.isdigit() else self.error
+
+
+def broken_off(error: Exception) -> Refusal:
+    """Return the same for whoever has a part of a run: it is gone, rather than not there."""
+    if isinstance(error, RunGone | NotOwner):
+        return Refusal(410, "run_gone", "this run is no longer kept")
+    return refusal_of(error)
+
 
 def refusal_of(error: Exception) -> Refusal:
     """Return how an exception is told to a client; what is not meant for one goes to the log."""

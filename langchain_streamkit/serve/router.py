@@ -88,8 +88,8 @@ def streamkit_router(
             ``"https://app.example"``; ``"*"`` is any. (For HTTP, CORS headers are for
             Starlette's ``CORSMiddleware``.)
         metrics: whether ``GET /metrics`` answers, to whoever asks.
-        max_body_bytes: of a request's body.
-        heartbeat_s: a comment is sent after so many seconds of silence.
+        max_body_bytes: of a request's body, and of a frame from a client.
+        heartbeat_s: a comment, or a ping, is sent after so many seconds of silence.
         send_timeout_s: a client that takes nothing for so long is cut off.
 
     The endpoints are described in ``docs/serving.md`` and by the application's OpenAPI. In an
@@ -99,7 +99,7 @@ def streamkit_router(
     Raises ``StreamUsageError`` for what cannot work as written.
     """
     from langchain_streamkit.manager.run_manager import RunManager
-    from langchain_streamkit.serve.run_socket import RunSocket
+    from langchain_streamkit.serve.run_socket import run_sockets
 
     manager = manager or RunManager()
     hooks = Hooks(authenticate, config_for, context_for, parse_input, on_end)
@@ -127,7 +127,13 @@ def streamkit_router(
         router.add_api_route(path, _refusing(endpoint), methods=[method], **describe(method, path))
     router.add_api_route("/static/{path:path}", _refusing(client_file), include_in_schema=False)
     router.add_api_websocket_route(
-        "/ws", RunSocket.endpoint(service, send_timeout_s=send_timeout_s)
+        "/ws",
+        run_sockets(
+            service,
+            max_frame_bytes=max_body_bytes,
+            heartbeat_s=heartbeat_s,
+            send_timeout_s=send_timeout_s,
+        ),
     )
     return router
 
@@ -185,16 +191,11 @@ class Endpoints:
         user = await self._service.user_of(request)
         run_id = request.path_params["run_id"]
         since = position_of(request)
-        try:
-            if since is not None and await self._service.read_all(run_id, since, user):
-                return Response(status_code=204)  # makes an EventSource stop
-            async with AsyncExitStack() as place:
-                await place.enter_async_context(self._manager.place(user))
-                return await self._stream(run_id, since, user, place.pop_all(), {})
-        except RunGone as exc:
-            if since is None:
-                raise
-            raise Refusal(410, "run_gone", "this run is no longer kept") from exc
+        if since is not None and await self._service.read_all(run_id, since, user):
+            return Response(status_code=204)  # makes an EventSource stop
+        async with AsyncExitStack() as place:
+            await place.enter_async_context(self._manager.place(user))
+            return await self._stream(run_id, since, user, place.pop_all(), {})
 
     async def _stream(
         self,

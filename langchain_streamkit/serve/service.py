@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from langchain_streamkit.errors import RunGone, StreamUsageError
+from langchain_streamkit.errors import NotOwner, RunGone, StreamUsageError
 from langchain_streamkit.manager.checkpoints import Checkpoints, plain_messages
 from langchain_streamkit.runs.options import checked_on_end
-from langchain_streamkit.serve.refusals import Refusal
+from langchain_streamkit.serve.refusals import Refusal, broken_off
 from langchain_streamkit.serve.requests import refuse_foreign
 from langchain_streamkit.serve.served import Servable, Served, as_input
 from langchain_streamkit.wire.log_view import LogView
 from langchain_streamkit.wire.views import Projection, View
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator
 
     from langchain_core.runnables import RunnableConfig
     from starlette.requests import HTTPConnection
@@ -116,14 +116,20 @@ class RunService:
     ) -> AsyncGenerator[list[Entry]]:
         """Return the entries of a run from where ``view`` needs them.
 
-        Raises ``RunGone``, ``NotOwner``, ``ReplayGap``, ``LogUnavailable`` before that.
+        Raises ``RunGone``, ``NotOwner``, ``ReplayGap``, ``LogUnavailable`` before that; instead of
+        the first two, ``Refusal`` to whoever has a part of the run.
         """
-        await self.manager.check(run_id, since, user=user)
+        with _gone_after(since):
+            await self.manager.check(run_id, since, user=user)
         return self.manager.entries(run_id, view.first)
 
     async def read_all(self, run_id: str, since: Position, user: str | None) -> bool:
-        """Whether the run has ended, and a client at ``since`` has all of it."""
-        status = await self.manager.status(run_id, user=user)
+        """Whether the run has ended, and a client at ``since`` has all of it.
+
+        Raises as ``entries``.
+        """
+        with _gone_after(since):
+            status = await self.manager.status(run_id, user=user)
         return status.status != "running" and str(since) == status.last_event_id
 
     async def messages(
@@ -145,6 +151,14 @@ class RunService:
             "messages": plain_messages(thread),
             "interrupts": interrupts,
         }
+
+
+@contextmanager
+def _gone_after(since: Position | None) -> Generator[None]:
+    try:
+        yield
+    except (RunGone, NotOwner) as exc:
+        raise (exc if since is None else broken_off(exc)) from exc
 
 
 async def _called(hook: Callable[[Any], Any] | None, value: Any) -> Any:

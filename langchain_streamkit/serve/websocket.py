@@ -11,16 +11,16 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from langchain_streamkit.errors import StreamError, StreamUsageError
 from langchain_streamkit.events import TERMINAL_TYPES
-from langchain_streamkit.serve.line import Line, end_run, require_positive
+from langchain_streamkit.serve.line import FLUSH_S, end_run, require_positive
+from langchain_streamkit.wire.socket_frames import BadFrame
 from langchain_streamkit.wire.views import Projection, View
-from langchain_streamkit.wire.ws import PING, Cancel, Refused, Start, pack, parse
+from langchain_streamkit.wire.ws import READER, Cancel, Refused, Start, pack
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -29,14 +29,10 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from langchain_streamkit.events import CancelReason
+    from langchain_streamkit.serve.client_socket import ClientSocket
     from langchain_streamkit.wire.source import AsyncRunLike
 
 logger = logging.getLogger("langchain_streamkit")
-
-_GOING_AWAY, _SERVER_ERROR, _SERVICE_RESTART = 1001, 1011, 1012
-"""Close codes, https://www.iana.org/assignments/websocket/websocket.xhtml"""
-_FLUSH_S = 1.0
-"""What a socket gets to take the last events at shutdown, and the close frame."""
 
 
 class StartRun(Protocol):
@@ -120,7 +116,6 @@ class WebSocketSession:
         self._start: StartRun = start or _astream
         self._live: dict[str, _Live] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed_with = _SERVER_ERROR
 
     async def serve(self) -> None:
         """Accept the socket if need be, and serve it until it closes and its runs have ended.
@@ -130,68 +125,63 @@ class WebSocketSession:
         are sent and the socket is closed with 1001. An error of our own closes it with 1011.
         """
         try:
-            from starlette.websockets import WebSocketDisconnect, WebSocketState
+            from langchain_streamkit.serve.client_socket import (
+                GOING_AWAY,
+                SERVER_ERROR,
+                SERVICE_RESTART,
+                ClientSocket,
+            )
         except ImportError as exc:
             raise StreamError(
                 "WebSocketSession needs Starlette; install it with: "
                 'pip install "langchain-streamkit[serve]"'
             ) from exc
 
-        if self._ws.application_state is WebSocketState.CONNECTING:
-            await self._ws.accept()
-        line = Line[str](
-            self._ws.send_text,
-            PING,
-            heartbeat_s=self._heartbeat_s,
-            send_timeout_s=self._send_timeout_s,
-            # Starlette raises RuntimeError for a send after the close.
-            lost_errors=(WebSocketDisconnect, RuntimeError, OSError),
+        await ClientSocket.accept(self._ws)
+        socket = ClientSocket(
+            self._ws, heartbeat_s=self._heartbeat_s, send_timeout_s=self._send_timeout_s
         )
-        reader = asyncio.create_task(self._read(line))
+        reader = asyncio.create_task(self._read(socket))
         try:
-            await line.watch(reader)
+            await socket.watch(reader)
             if reader.done():
                 reader.result()
         except asyncio.CancelledError:
-            await self._end("shutdown", line, flush=True)
-            await self._close(_GOING_AWAY)
+            await self._end("shutdown", socket, flush=True)
+            await socket.hang_up(GOING_AWAY)
             raise
         except Exception:
-            await self._end("disconnect", line)
-            await self._close(_SERVER_ERROR)
+            await self._end("disconnect", socket)
+            await socket.hang_up(SERVER_ERROR)
             raise
         finally:
             reader.cancel()
-        restarting = self._closed_with == _SERVICE_RESTART  # uvicorn says so when it shuts down
-        await self._end("shutdown" if restarting else "disconnect", line)
-        if line.stuck:
-            await self._close(_SERVER_ERROR)
+        restarting = socket.closed_with == SERVICE_RESTART
+        await self._end("shutdown" if restarting else "disconnect", socket)
+        if socket.stuck:
+            await socket.hang_up(SERVER_ERROR)
 
-    async def _read(self, line: Line[str]) -> None:
+    async def _read(self, socket: ClientSocket) -> None:
         """Do what the client's frames say, until there are no more."""
-        while True:
-            message = await self._ws.receive()
-            if message["type"] == "websocket.disconnect":
-                self._closed_with = message.get("code") or 1005
-                return
-            asked = parse(message.get("text"), self._max_frame_bytes)
+        async for text in socket.frames():
+            asked = READER.read(text, self._max_frame_bytes)
             match asked:
                 case Start():
-                    refused = self._begin(asked, line)
+                    refused = self._begin(asked, socket)
                 case Cancel():
                     refused = self._cancel(asked)
-                case Refused():
-                    refused = asked
+                case BadFrame():
+                    refused = Refused(asked.code, asked.message, asked.id)
             if refused is not None:
-                await line.write(refused.text())
+                await socket.write(refused.text())
 
-    def _begin(self, asked: Start, line: Line[str]) -> Refused | None:
+    def _begin(self, asked: Start, socket: ClientSocket) -> Refused | None:
         if asked.id in self._live:
             return Refused("duplicate_id", "a run with this id is open; choose another", asked.id)
         if len(self._live) >= self._max_runs:
             return Refused("too_many_runs", f"{self._max_runs} runs are open", asked.id)
         live = self._live[asked.id] = _Live()
-        self._spawn(self._serve_run(asked, live, line))
+        self._spawn(self._serve_run(asked, live, socket))
         return None
 
     def _cancel(self, asked: Cancel) -> Refused | None:
@@ -208,13 +198,13 @@ class WebSocketSession:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve_run(self, asked: Start, live: _Live, line: Line[str]) -> None:
+    async def _serve_run(self, asked: Start, live: _Live, socket: ClientSocket) -> None:
         refused: Refused | None = None
         try:
             if (run := await self._make(asked, live)) is None:
                 refused = Refused("cancelled", "cancelled before it began", asked.id)
             else:
-                await self._send_events(asked.id, run, live, line)
+                await self._send_events(asked.id, run, live, socket)
         except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
             refused = _refusal(asked, live, exc)
             if live.run is not None:
@@ -222,7 +212,7 @@ class WebSocketSession:
         finally:
             self._forget(asked.id, live)
         if refused is not None:
-            await line.write(refused.text())
+            await socket.write(refused.text())
 
     async def _make(self, asked: Start, live: _Live) -> AsyncRunLike | None:
         config: Any = None
@@ -237,7 +227,7 @@ class WebSocketSession:
         return run
 
     async def _send_events(
-        self, name: str, run: AsyncRunLike, live: _Live, line: Line[str]
+        self, name: str, run: AsyncRunLike, live: _Live, socket: ClientSocket
     ) -> None:
         apply = Projection(self._view, metadata=self._metadata).apply
         async for batch in run.batches():
@@ -248,17 +238,19 @@ class WebSocketSession:
                 self._forget(name, live)
             shown = [event for made in batch if (event := apply(made)) is not None]
             for text in pack(name, shown, self._max_frame_bytes):
-                await line.write(text)
-            await line.give_way(len(batch))
+                await socket.write(text)
+            await socket.give_way(len(batch))
 
     def _forget(self, name: str, live: _Live) -> None:
         if self._live.get(name) is live:
             del self._live[name]
 
-    async def _end(self, reason: CancelReason, line: Line[str], *, flush: bool = False) -> None:
+    async def _end(
+        self, reason: CancelReason, socket: ClientSocket, *, flush: bool = False
+    ) -> None:
         """End all runs; what they still say is sent only if ``flush``."""
         if not flush:
-            line.close()
+            socket.close()
         runs: list[AsyncRunLike] = []
         for live in self._live.values():
             live.cancelled = True
@@ -266,17 +258,12 @@ class WebSocketSession:
                 runs.append(live.run)
         await asyncio.gather(*(end_run(run, reason) for run in runs), return_exceptions=True)
         if flush and self._tasks:
-            await asyncio.wait(self._tasks, timeout=_FLUSH_S)
-        line.close()
+            await asyncio.wait(self._tasks, timeout=FLUSH_S)
+        socket.close()
         for task in self._tasks:
             task.cancel()  # out of config_for, or a write that hangs; their runs have ended
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_FLUSH_S)
-
-    async def _close(self, code: int) -> None:
-        with suppress(Exception):  # it may be closed already, or hang like all writes
-            async with asyncio.timeout(_FLUSH_S):
-                await self._ws.close(code)
+            await asyncio.wait(self._tasks, timeout=FLUSH_S)
 
 
 def _astream(runnable: Any, input: Any, config: Any, /, *, thread_id: str | None) -> AsyncRunLike:

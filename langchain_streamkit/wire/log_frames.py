@@ -6,16 +6,15 @@ it; ``event: end`` follows the terminal event.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from langchain_streamkit.wire.sse import END
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from langchain_streamkit.log.position import Position
     from langchain_streamkit.log.tailing import Entry
     from langchain_streamkit.wire.log_view import LogView
 
@@ -33,9 +32,6 @@ def log_frames(view: LogView, entries: Iterable[Entry]) -> bytes:
     return b"".join(frames)
 
 
-def gone_frame(code: str, message: str, oldest: Position | None = None) -> bytes:
-    """Return the frame that says that a stream cannot be continued; nothing follows it."""
-    error = {"code": code, "message": message}
-    if oldest is not None:
-        error["oldest"] = str(oldest)
+def gone_frame(error: Mapping[str, Any]) -> bytes:
+    """Return the frame that says why a stream cannot be continued; nothing follows it."""
     return b"event: gone\ndata: %b\n\n" % msgspec.json.encode({"error": error})

@@ -11,38 +11,44 @@ Out::
     {"id", "run_id", "events": [...], "last_event_id"}   {"id", "op": "end"}
     {"id"?, "error": {"code", "message", ...}}   {"op": "ping"}   {"op": "bye", "retry_ms"}
 
-Guarantees: whatever a client sends is read as one of the above or refused with a reason; no frame
-out is larger than the limit unless a single event is.
+An ``end`` and an ``error`` with an ``id`` are the last frames of that id. See docs/websocket.md.
+
+Guarantees: those of ``wire/socket_frames.py``; unknown keys are refused.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
-from langchain_streamkit.wire.ws import Refused
+from langchain_streamkit.wire.socket_frames import FrameReader, Name, encode, portions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from langchain_streamkit.log.position import Position
 
-PING: Final = '{"op":"ping"}'
 BYE: Final = '{"op":"bye","retry_ms":500}'
-_Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-class _Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", tag=str.lower):
+class _Frame(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="op",
+    tag=str.lower,
+):
     pass
 
 
 class Start(_Frame, frozen=True, kw_only=True):
     """A client asks for a run, and to be told of it under ``id``."""
 
-    id: _Name
+    id: Name
     input: Any = None
-    thread_id: _Name | None = None
+    thread_id: Name | None = None
     metadata: dict[str, Any] = {}
     resume: dict[str, Any] | None = None
 
@@ -50,22 +56,22 @@ class Start(_Frame, frozen=True, kw_only=True):
 class Subscribe(_Frame, frozen=True, kw_only=True):
     """A client asks to be told of a run under ``id``, after the position ``since``."""
 
-    id: _Name
-    run_id: _Name
+    id: Name
+    run_id: Name
     since: str | None = None
 
 
 class Unsubscribe(_Frame, frozen=True, kw_only=True):
     """A client wants to hear no more of ``id``; the run goes on."""
 
-    id: _Name
+    id: Name
 
 
 class Cancel(_Frame, frozen=True, kw_only=True):
     """A client asks that a run be stopped: that of ``id``, or ``run_id``."""
 
-    id: _Name | None = None
-    run_id: _Name | None = None
+    id: Name | None = None
+    run_id: Name | None = None
 
 
 class Pong(_Frame, frozen=True, kw_only=True):
@@ -73,69 +79,26 @@ class Pong(_Frame, frozen=True, kw_only=True):
 
 
 Asked: TypeAlias = Start | Subscribe | Unsubscribe | Cancel | Pong
-_decoder: msgspec.json.Decoder[Asked] = msgspec.json.Decoder(Asked)
-_encode = msgspec.json.Encoder().encode
+
+READER: Final[FrameReader[Asked]] = FrameReader(Asked)
+"""Reads what a client sends."""
 
 
-class _Named(msgspec.Struct):
-    id: _Name | None = None
-
-
-_named: msgspec.json.Decoder[_Named] = msgspec.json.Decoder(_Named)
-
-
-def parse(text: str | None, max_bytes: int) -> Asked | Refused:
-    """Read a frame from a client; ``None`` is a binary one."""
-    if text is None:
-        return Refused("binary", "send text frames of JSON, not binary ones")
-    if len(text) > max_bytes or (len(text) * 4 > max_bytes and len(text.encode()) > max_bytes):
-        return Refused("too_large", f"the frame is larger than {max_bytes} bytes")
-    try:
-        return _decoder.decode(text)
-    except msgspec.ValidationError as exc:
-        unknown = str(exc).endswith("`$.op`")
-        return Refused("unknown_op" if unknown else "invalid_frame", str(exc), _id_of(text))
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        return Refused("invalid_json", f"the frame is no JSON: {exc}")
-
-
-def _id_of(text: str) -> str | None:
-    try:
-        return _named.decode(text).id
-    except msgspec.ValidationError:
-        return None
+def begun(name: str, run_id: str) -> str:
+    """Return the frame that says which run was started, before it has said anything."""
+    return encode({"id": name, "run_id": run_id, "events": [], "last_event_id": None}).decode()
 
 
 def pack(
     name: str, run_id: str, events: Iterable[tuple[Position, bytes]], max_bytes: int
 ) -> Iterator[str]:
     """Yield the frames of some events: one, or as few as fit below the limit."""
-    head = b'{"id":%b,"run_id":%b,"events":[' % (_encode(name), _encode(run_id))
-    room = max_bytes - len(head) - 64
-    held: list[bytes] = []
-    size = 0
-    last: Position | None = None
-    for position, data in events:
-        if held and size + len(data) > room:
-            yield _packed(head, held, last)
-            held, size = [], 0
-        held.append(data)
-        size += len(data) + 1
-        last = position
-    if held:
-        yield _packed(head, held, last)
-
-
-def _packed(head: bytes, held: list[bytes], last: Position | None) -> str:
-    return (head + b",".join(held) + b'],"last_event_id":"%b"}' % str(last).encode()).decode()
+    head = b'{"id":%b,"run_id":%b,"events":[' % (encode(name), encode(run_id))
+    room = max_bytes - len(head) - len(b'],"last_event_id":"01234567-999999999999999.999999"}')
+    for last, joined in portions(events, room):
+        yield (head + joined + b'],"last_event_id":"%b"}' % str(last).encode()).decode()
 
 
 def end(name: str) -> str:
     """Return the frame that says that the run has ended, and all of it was sent."""
-    return _encode({"id": name, "op": "end"}).decode()
-
-
-def refused(name: str | None, error: Mapping[str, Any]) -> str:
-    """Return the frame that says why something is not done, or not gone on with."""
-    named = {} if name is None else {"id": name}
-    return _encode({**named, "error": error}).decode()
+    return encode({"id": name, "op": "end"}).decode()

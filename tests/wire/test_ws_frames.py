@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from langchain_streamkit.events import decode_event
-from langchain_streamkit.wire.ws import Cancel, Refused, Start, pack, parse
+from langchain_streamkit.wire.socket_frames import BadFrame
+from langchain_streamkit.wire.ws import READER, Cancel, Refused, Start, pack
 from tests.wire.story import short_run
 
 LIMIT = 1 << 20
@@ -15,8 +16,8 @@ LIMIT = 1 << 20
 def test_start_and_cancel_are_read_and_unknown_keys_ignored() -> None:
     start = '{"op":"start","id":"a","input":{"x":[1]},"thread_id":"t","config":{"tags":["x"]}}'
 
-    assert parse(start, LIMIT) == Start(id="a", input={"x": [1]}, thread_id="t")
-    assert parse('{"op":"cancel","id":"a"}', LIMIT) == Cancel(id="a")
+    assert READER.read(start, LIMIT) == Start(id="a", input={"x": [1]}, thread_id="t")
+    assert READER.read('{"op":"cancel","id":"a"}', LIMIT) == Cancel(id="a")
 
 
 @pytest.mark.parametrize(
@@ -41,32 +42,42 @@ def test_start_and_cancel_are_read_and_unknown_keys_ignored() -> None:
         ('{"op":"start","id":"a","input":1,"thread_id":5}', "invalid_frame", "a"),
         ('{"op":"fly","id":"a"}', "unknown_op", "a"),
         ('{"op":3,"id":"a"}', "unknown_op", "a"),
+        ('{"op":"fly","id":"a",', "unknown_op", None),
+        ('{"op":"fly","id":"a","x":' + "[" * 100_000, "unknown_op", None),
+        ('{"op":"start","id":"a","thread_id":5,"x":' + "[" * 100_000, "invalid_frame", None),
     ],
 )  # fmt: skip
 def test_anything_else_is_refused_with_a_code_and_the_id_if_there_is_one(
     text: Any, code: Any, name: Any
 ) -> None:
-    refused = parse(text, LIMIT)
+    refused = READER.read(text, LIMIT)
 
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, BadFrame)
     assert (refused.code, refused.id) == (code, name)
-    answer = json.loads(refused.text())
-    assert answer["error"]["code"] == code
-    assert answer.get("id") == name
+
+
+def test_refusal_is_a_frame_with_the_id_if_there_is_one() -> None:
+    refused = Refused("internal", "broken", "a", "e1")
+
+    assert json.loads(refused.text()) == {
+        "id": "a",
+        "error": {"code": "internal", "message": "broken", "error_id": "e1"},
+    }
+    assert "id" not in json.loads(Refused("binary", "no").text())
 
 
 @pytest.mark.parametrize("text", ["x" * 101, "\u20ac" * 40])
 def test_a_frame_above_the_limit_is_refused_by_its_bytes(text: Any) -> None:
-    refused = parse(json.dumps(text, ensure_ascii=False), 100)
+    refused = READER.read(json.dumps(text, ensure_ascii=False), 100)
 
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, BadFrame)
     assert refused.code == "too_large"
 
 
 def test_a_frame_at_the_limit_is_read() -> None:
     text = '{"op":"cancel","id":"\u20ac"}'
 
-    assert parse(text, len(text.encode())) == Cancel(id="\u20ac")
+    assert READER.read(text, len(text.encode())) == Cancel(id="\u20ac")
 
 
 def test_a_batch_is_one_frame_of_whole_events() -> None:
