@@ -144,3 +144,28 @@ async def test_page_whose_network_drops_in_mid_answer_ends_with_the_identical_te
     finally:
         talking.gate.set()
         await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+def test_runs_over_one_socket_are_begun_stopped_and_read_again(node: Node) -> None:
+    talking = Talking()
+    manager = RunManager()
+    with served(talking.model, manager=manager) as client:
+        found = node(
+            """
+            const c = client();
+            const socket = c.socket();
+            const first = socket.run({ input: "hi" });
+            const stopped = [];
+            for await (const event of first) {
+              stopped.push(event.type);
+              if (event.type === "text.delta") await first.cancel();
+            }
+            const again = await all(socket.subscribe(first.runId));
+            const rest = await all(socket.subscribe(first.runId, { since: first.lastEventId }));
+            socket.close();
+            return [stopped.at(-1), again.length === stopped.length, rest.length];
+            """,
+            str(client.base_url),
+        )
+    assert found == ["run.cancelled", True, 0]
+    assert manager.stats.started == 1
