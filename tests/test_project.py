@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"sources"},
     {"limits", "log", "sinks", "wire"},
     {"runs"},
-    {"adapting", "api"},
+    {"adapting", "api", "client"},
     {"handler", "runnable"},
     {"manager"},
     {"testing"},
@@ -138,7 +138,7 @@ def test_version_is_the_same_in_pyproject_and_in_the_package() -> None:
 def test_every_lower_bound_is_pinned_for_the_lowest_run() -> None:
     extras = PROJECT["optional-dependencies"]
     declared = [*PROJECT["dependencies"], *extras["openai"], *extras["serve"]]
-    declared += [*extras["cost"], *extras["redis"], *extras["notebook"]]
+    declared += [*extras["client"], *extras["cost"], *extras["redis"], *extras["notebook"]]
     # create_agent's langchain must fit the oldest langgraph, so it is pinned beside it.
     declared += [line for line in extras["dev"] if Requirement(line).name == "langchain"]
     bounds = {

@@ -164,7 +164,7 @@ class Normaliser:
         else:
             handle(signal, node)
 
-    def too_late(self, signal: sig.AnySignal | TextLane) -> None:
+    def too_late(self, signal: sig.AnySignal | TextLane | Event) -> None:
         """Count what comes when its run has ended; only the ledgers learn of it. From any thread
         once the whole run has ended.
         """
