@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from langchain_streamkit.events import AbortReason, CancelReason, ErrorInfo
+    from langchain_streamkit.events import AbortReason, CancelReason, ErrorInfo, Event
     from langchain_streamkit.sources.lane import LaneQueue, TextLane
     from langchain_streamkit.sources.tree import RunNode
 
