@@ -39,6 +39,8 @@ LAYERS: list[set[str]] = [
 # Imports that go up, each with its reason.
 UPWARD: dict[tuple[str, str], str] = {
     ("errors", "tokens"): "BudgetExceeded.spent is a Spent; for type checkers alone",
+    ("cli", "__version__"): "the version stands where people look for it",
+    ("serve", "__version__"): "the same",
     ("errors", "log"): "ReplayGap.oldest is a Position; for type checkers alone",
 }
 

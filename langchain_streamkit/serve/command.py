@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import argparse
     import socket
     from collections.abc import AsyncGenerator
+    from types import FrameType
 
     from langchain_streamkit.serve.served import Servable
 
@@ -61,7 +62,7 @@ def serve(options: argparse.Namespace) -> int:
         return _cannot(str(exc))
     # The server raises the signal again that has ended it, when all is done.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _nothing)
     loop = Config(FastAPI()).get_loop_factory()
     with listener, asyncio.Runner(loop_factory=loop) as runner:
         try:
@@ -69,6 +70,10 @@ def serve(options: argparse.Namespace) -> int:
         except StreamError as exc:
             return _cannot(str(exc))
     return 0
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """The server has done it."""
 
 
 class Made(NamedTuple):
@@ -198,7 +203,7 @@ async def _check_log(manager: RunManager, url: str) -> None:
 
 def greeting(servable: Servable, options: argparse.Namespace, port: int) -> str:
     """Return what is printed when it serves: where, and a line to try it with."""
-    host = _ANYWHERE.get(options.host, options.host)
+    host = str(_ANYWHERE.get(options.host, options.host))
     where = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     body = json.dumps(example(servable))
     curl = f"curl -N {where}/runs -H 'content-type: application/json' -d {shlex.quote(body)}"

@@ -86,8 +86,9 @@ class Command(NamedTuple):
 
     @property
     def curl(self) -> str:
-        (line,) = re.findall(r"curl -N .+$", self.printed, re.MULTILINE)
-        return line
+        found = re.search(r"curl -N .+$", self.printed, re.MULTILINE)
+        assert found, self.printed
+        return found[0]
 
 
 def arguments_of(*given: str) -> list[str]:

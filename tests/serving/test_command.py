@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -84,7 +84,7 @@ def test_whoever_listens_to_all_without_auth_is_warned(tmp_path: Path) -> None:
 def test_pages_and_names_of_others_are_let_in_as_the_options_say(tmp_path: Path) -> None:
     allowed = ("--allow-origin", "https://app.example", "--allow-host", "api.example")
     with serving(tmp_path, "agent:model", *allowed) as command, client_of(command.url) as client:
-        run = {"json": {"input": "hi"}}
+        run: dict[str, Any] = {"json": {"input": "hi"}}
         there = client.post("/runs", headers={"Origin": "https://app.example"}, **run)
         assert there.status_code == 200
         assert there.headers["access-control-allow-origin"] == "https://app.example"
