@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from langchain_streamkit.adapting import adapt as adapt
     from langchain_streamkit.api import astream as astream
     from langchain_streamkit.api import stream as stream
+    from langchain_streamkit.client.connecting import RemoteRun as RemoteRun
+    from langchain_streamkit.client.connecting import connect as connect
     from langchain_streamkit.errors import AdaptError as AdaptError
     from langchain_streamkit.errors import BudgetExceeded as BudgetExceeded
     from langchain_streamkit.errors import Fenced as Fenced
@@ -23,10 +25,13 @@ if TYPE_CHECKING:
     from langchain_streamkit.errors import NotOwner as NotOwner
     from langchain_streamkit.errors import ProducerLost as ProducerLost
     from langchain_streamkit.errors import ReaderOverflow as ReaderOverflow
+    from langchain_streamkit.errors import RemoteFailed as RemoteFailed
     from langchain_streamkit.errors import ReplayGap as ReplayGap
     from langchain_streamkit.errors import RunCancelled as RunCancelled
     from langchain_streamkit.errors import RunGone as RunGone
     from langchain_streamkit.errors import RunTimeout as RunTimeout
+    from langchain_streamkit.errors import ServerRefused as ServerRefused
+    from langchain_streamkit.errors import ServerUnreachable as ServerUnreachable
     from langchain_streamkit.errors import ShuttingDown as ShuttingDown
     from langchain_streamkit.errors import SinkError as SinkError
     from langchain_streamkit.errors import StreamError as StreamError
@@ -64,6 +69,8 @@ _HOMES = {
     "adapt": "adapting",
     "astream": "api",
     "stream": "api",
+    "connect": "client.connecting",
+    "RemoteRun": "client.connecting",
     "AdaptError": "errors",
     "BudgetExceeded": "errors",
     "Fenced": "errors",
@@ -73,10 +80,13 @@ _HOMES = {
     "LogUnavailable": "errors",
     "ProducerLost": "errors",
     "ReaderOverflow": "errors",
+    "RemoteFailed": "errors",
     "ReplayGap": "errors",
     "RunCancelled": "errors",
     "NotOwner": "errors",
     "RunGone": "errors",
+    "ServerRefused": "errors",
+    "ServerUnreachable": "errors",
     "ShuttingDown": "errors",
     "ThreadBusy": "errors",
     "RunManager": "manager.run_manager",
@@ -131,6 +141,8 @@ __all__ = [
     "QueueSink",
     "Quota",
     "ReaderOverflow",
+    "RemoteFailed",
+    "RemoteRun",
     "ReplayGap",
     "Run",
     "RunCancelled",
@@ -138,6 +150,8 @@ __all__ = [
     "RunManager",
     "RunSnapshot",
     "RunTimeout",
+    "ServerRefused",
+    "ServerUnreachable",
     "ShuttingDown",
     "SinkError",
     "StreamCallbackHandler",
@@ -152,6 +166,7 @@ __all__ = [
     "adapt",
     "astream",
     "check_stream",
+    "connect",
     "count_prompt",
     "decode_event",
     "read_jsonl",

@@ -175,6 +175,39 @@ class SourceFailed(StreamError):
     """An adapted stream says in words that its run failed; the exception itself is elsewhere."""
 
 
+class RemoteFailed(SourceFailed):
+    """A run that is read from its server failed there.
+
+    ``code``, ``error_id`` and ``retryable`` are those of ``run.failed``: the server's own log has
+    the exception under ``error_id``.
+    """
+
+    def __init__(self, message: str, *, code: str, error_id: str, retryable: bool) -> None:
+        super().__init__(message)
+        self.code = code
+        self.error_id = error_id
+        self.retryable = retryable
+
+
+class ServerRefused(StreamError):
+    """A server of runs refused what was asked, with ``status`` and ``code``.
+
+    ``retry_after_s`` is when to ask again, in seconds, where it said so.
+    """
+
+    def __init__(
+        self, message: str, *, status: int, code: str, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class ServerUnreachable(StreamError):
+    """A server of runs cannot be reached, or its answer broke off too often."""
+
+
 class ModelFailed(SourceFailed):
     """An adapted stream of a model says that its answer failed.
 

@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"sources"},
     {"limits", "log", "sinks", "wire"},
     {"runs"},
-    {"adapting", "api"},
+    {"adapting", "api", "client"},
     {"handler", "runnable"},
     {"manager"},
     {"testing"},
@@ -39,6 +39,8 @@ LAYERS: list[set[str]] = [
 # Imports that go up, each with its reason.
 UPWARD: dict[tuple[str, str], str] = {
     ("errors", "tokens"): "BudgetExceeded.spent is a Spent; for type checkers alone",
+    ("cli", "__version__"): "the version stands where people look for it",
+    ("serve", "__version__"): "the same",
     ("errors", "log"): "ReplayGap.oldest is a Position; for type checkers alone",
 }
 
@@ -138,7 +140,7 @@ def test_version_is_the_same_in_pyproject_and_in_the_package() -> None:
 def test_every_lower_bound_is_pinned_for_the_lowest_run() -> None:
     extras = PROJECT["optional-dependencies"]
     declared = [*PROJECT["dependencies"], *extras["openai"], *extras["serve"]]
-    declared += [*extras["cost"], *extras["redis"], *extras["notebook"]]
+    declared += [*extras["client"], *extras["cost"], *extras["redis"], *extras["notebook"]]
     # create_agent's langchain must fit the oldest langgraph, so it is pinned beside it.
     declared += [line for line in extras["dev"] if Requirement(line).name == "langchain"]
     bounds = {

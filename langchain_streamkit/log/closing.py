@@ -86,6 +86,18 @@ class Closing:
         ``ts`` is now, in ms since the epoch; ``error_id`` is what the log knows this end by.
         Raises ``StreamUsageError`` before the first event was fed: there is nothing to end.
         """
+        error = ev.ErrorInfo(
+            code="producer_lost",
+            message=MESSAGES["producer_lost"],
+            error_id=error_id,
+            retryable=True,
+        )
+        return self.end(ev.RunFailed, seq=seq, ts=ts, error=error)
+
+    def end(
+        self, kind: type[ev.RunFailed | ev.RunCancelled], *, seq: int, ts: int, **fields: Any
+    ) -> list[Event]:
+        """The same with another terminal event: of ``kind``, with ``fields`` of its own."""
         first, last = self._first, self._last
         if first is None or last is None:
             raise StreamUsageError("no event of the run was fed: what has not begun has no end")
@@ -100,21 +112,13 @@ class Closing:
             for closer in closers
             if isinstance(closer, ev.MessageAborted) and closer.usage is not None
         ]
-        error = ev.ErrorInfo(
-            code="producer_lost",
-            message=MESSAGES["producer_lost"],
-            error_id=error_id,
-            retryable=True,
-        )
         begin = self._first_output_ts
         timing = ev.Timing(
             duration_ms=ts - first.ts,
             first_token_ms=None if begin is None else begin - first.ts,
         )
         usage = _sum(last.run_id, used)
-        end = ev.RunFailed(
-            seq=0, run_id=last.run_id, ts=ts, error=error, usage=usage, timing=timing
-        )
+        end = kind(seq=0, run_id=last.run_id, ts=ts, usage=usage, timing=timing, **fields)
         return [
             msgspec.structs.replace(closer, seq=number)
             for number, closer in enumerate([*closers, end], seq)

@@ -18,7 +18,7 @@ from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.control_flow import StopRun
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
     from uuid import UUID
 
     from langchain_streamkit.runs.core import RunCore
@@ -40,6 +40,8 @@ class SourcePlan(NamedTuple):
     """What the run is called until the first item is there."""
     thread_id: str | None = None
     is_graph: bool = False
+    read: Callable[[RunCore, SourcePlan], Awaitable[object]] | None = None
+    """What reads the source in place of an adapter."""
     route: Literal["source"] = "source"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, NoReturn, Self, TypeVar
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.core import RunCore
@@ -47,12 +47,15 @@ Model = TypeVar("Model")
 class AsyncRun(RunHandle, Generic[Output]):
     """A run and its events: ``async for event in run``, then ``await run.result()``."""
 
+    _core_type: ClassVar[type[RunCore]] = RunCore
+    _driver_type: ClassVar[type[AsyncDriver]] = AsyncDriver
+
     def __init__(
         self, plan: Plan | SourcePlan, sinks: Sequence[Sink], on_end: OnEnd | None
     ) -> None:
-        super().__init__(RunCore(plan, sinks, on_end))
+        super().__init__(self._core_type(plan, sinks, on_end))
         self._on_end = on_end
-        self._driver = AsyncDriver(self._core)
+        self._driver = self._driver_type(self._core)
         weakref.finalize(self, AsyncDriver.dropped, self._driver)
 
     # ---- reading -----------------------------------------------------------------------------
@@ -185,7 +188,7 @@ class AsyncRun(RunHandle, Generic[Output]):
         if self._driver.started:
             await self.cancel()
 
-    async def __aenter__(self) -> AsyncRun[Output]:
+    async def __aenter__(self) -> Self:
         self._driver.start()
         return self
 
@@ -219,7 +222,7 @@ class AsyncRun(RunHandle, Generic[Output]):
         self._resumed = run
         return run
 
-    def map(self, function: Callable[[Event], Event | None]) -> AsyncRun[Output]:
+    def map(self, function: Callable[[Event], Event | None]) -> Self:
         """Pass every event through ``function`` before anyone sees it (redaction, moderation).
 
         None drops the event (``run.*`` events cannot be dropped). What ``function`` raises on is

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from langchain_core.runnables import RunnableConfig
 
-    from langchain_streamkit.errors import AdaptError
     from langchain_streamkit.events import CancelReason
     from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.keeping import Partial
@@ -100,8 +99,8 @@ class RunCore(Stopping):
             self.sequencer.lanes = self._held.lanes(push)
         self.result: Any = None
         self.lanes = self.sequencer.lanes
-        self.refusal: AdaptError | None = None
-        """What was to be read is no stream we know: raised to readers, after the events if any."""
+        self.refusal: Exception | None = None
+        """What was to be read is no run at all: raised to readers, after the events if any."""
         self.called = False
         """The call is made, so what is captured of it is settled."""
         self._begun = False
@@ -201,7 +200,7 @@ class RunCore(Stopping):
         if not self._begun:
             self.open(self.name, self.thread_id, {})
 
-    def _refuse(self, error: AdaptError) -> None:
+    def _refuse(self, error: Exception) -> None:
         """There is nothing to tell: no event at all, and the error for whoever asks."""
         self.error = self.refusal = error
         self._on_end = None

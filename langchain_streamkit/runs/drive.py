@@ -38,7 +38,7 @@ async def drive(core: RunCore) -> Any:
     await prepare(core.plan)
     core.called = True
     if core.plan.route == "source":
-        return await read_source(core, core.plan)
+        return await (core.plan.read or read_source)(core, core.plan)
     plan = core.plan
     if plan.route == "items":
         return await _by_items(core)

@@ -91,6 +91,20 @@ class RunHandle:
     def _resume_plan(self, answers: Mapping[str, Any]) -> Plan:
         """The plan of the run that goes on with ``answers``. Raises StreamUsageError."""
         plan = self._core.call
+        self._check_answers(answers)
+        from langgraph.types import Command
+
+        run_id = uuid7()
+        return plan._replace(
+            input=Command(resume=dict(answers)) if answers else None,
+            run_id=run_id,
+            config={**plan.config, "run_id": run_id},
+        )
+
+    def _check_answers(self, answers: Mapping[str, Any]) -> None:
+        """Raise StreamUsageError for what this run cannot be gone on with; none answer a
+        breakpoint.
+        """
         if self.outcome != "interrupted":
             raise StreamUsageError(
                 f"run {self.run_id} is {self.outcome}, not interrupted: there is nothing to resume"
@@ -116,14 +130,6 @@ class RunHandle:
                 f"run {self.run_id} {what}; answer by id, {{interrupt_id: answer}};"
                 f" pending: {asked}"
             )
-        from langgraph.types import Command
-
-        run_id = uuid7()
-        return plan._replace(
-            input=None if breakpoint_only else Command(resume=dict(answers)),
-            run_id=run_id,
-            config={**plan.config, "run_id": run_id},
-        )
 
     def _describe(self, *, started: bool) -> str:
         kind = type(self).__name__

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Keep = Callable[[Event], bool]
     Transform = Callable[[Event], Any]
-    Queued = AnySignal | TextLane
+    Queued = AnySignal | TextLane | Event
 
 
 class EventMaker:
@@ -79,6 +79,9 @@ class EventMaker:
                     ts = signal.ts
                     if text := signal.text():
                         self._feed_text(signal, ts, text)
+                    continue
+                if isinstance(signal, BaseEvent):
+                    self._outbox.add_made(signal)
                     continue
                 normaliser.feed(signal)
                 if type(signal) is Token:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
+import functools
 import importlib.util
 import logging
 import os
 import shlex
-import socket
 import sys
 import threading
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from langchain_streamkit.serve.listening import LOOPBACK, listen, no_listener, port_number
+
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Generator, Sequence
 
     from langchain_core.language_models import BaseChatModel
@@ -36,9 +38,6 @@ DEFAULT_MODEL = "gpt-4.1-mini"
 _NEEDED = {"langchain_openai": "openai", "starlette": "serve", "uvicorn": "serve"}
 _MODULE = "langchain_streamkit.serve.demo"
 _HOST = "127.0.0.1"
-_FIRST_PORT_FOR_ALL = 1024
-_LAST_PORT = 65535
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Provider(NamedTuple):
@@ -65,9 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     try:
-        listener = _listen(options.host, options.port)
+        listener = listen(options.host, options.port)
     except OSError as exc:
-        print(_no_listener(exc, options), file=sys.stderr)
+        again = functools.partial(_again, options)
+        print(no_listener(exc, options.host, options.port, again), file=sys.stderr)
         return 1
     with listener, _provider() as provider:
         _greet(options.host, listener.getsockname()[1], provider)
@@ -82,47 +82,19 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--host", default=_HOST, help="address to listen on (%(default)s)")
     parser.add_argument(
-        "--port", type=_port, default=8000, help="port, 0 for a free one (%(default)s)"
+        "--port", type=port_number, default=8000, help="port, 0 for a free one (%(default)s)"
     )
     parser.add_argument("--by-make", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= _LAST_PORT:
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_LAST_PORT}")
-    return port
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
-
-
-def _no_listener(exc: OSError, options: argparse.Namespace) -> str:
-    """Why there is no listening, and where the port is the reason, the command with another."""
-    host, port = options.host, options.port
-    if exc.errno not in {errno.EADDRINUSE, errno.EACCES}:
-        return f"{host} is no address this machine can listen on. 127.0.0.1 is one."
-    reason = "is in use" if exc.errno == errno.EADDRINUSE else "is not allowed to you"
-    free = _free_port(host, port)
+def _again(options: argparse.Namespace, free: int) -> str:
+    """The command that was called, with another port."""
+    host = options.host
     if options.by_make:
-        again = f"make demo PORT={free}" + ("" if host == _HOST else f" HOST={shlex.quote(host)}")
-    else:
-        elsewhere = [] if host == _HOST else ["--host", host]
-        command = [sys.executable, "-m", _MODULE, *elsewhere, "--port", str(free)]
-        again = shlex.join(command)
-    return f"Port {port} of {host} {reason}. Choose another:\n    {again}"
-
-
-def _free_port(host: str, port: int) -> int:
-    """A free port after this one; 0, which stands for any, where the next ones are taken."""
-    first = max(port + 1, _FIRST_PORT_FOR_ALL)
-    for candidate in range(first, min(first + 20, _LAST_PORT + 1)):
-        with contextlib.suppress(OSError), _listen(host, candidate):
-            return candidate
-    return 0
+        return f"make demo PORT={free}" + ("" if host == _HOST else f" HOST={shlex.quote(host)}")
+    elsewhere = [] if host == _HOST else ["--host", host]
+    return shlex.join([sys.executable, "-m", _MODULE, *elsewhere, "--port", str(free)])
 
 
 @contextlib.contextmanager
@@ -176,7 +148,7 @@ def _greet(host: str, port: int, provider: Provider) -> None:
     )
     if scripted:
         print(f"  cost      by {provider.prices_shown}")
-    if host not in _LOOPBACK and not scripted:
+    if host not in LOOPBACK and not scripted:
         print("  caution   whoever can reach this address can spend your API key")
     print("  stop      Ctrl-C", flush=True)
 
@@ -210,7 +182,7 @@ def _serve(listener: socket.socket, host: str, provider: Provider) -> None:
             "model": provider.name,
             "prices": provider.prices_shown,
         },
-        hosts=LOCAL_HOSTS if host in _LOOPBACK else ["*"],
+        hosts=LOCAL_HOSTS if host in LOOPBACK else ["*"],
     )
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2

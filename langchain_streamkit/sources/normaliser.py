@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from langchain_streamkit.events import AbortReason, CancelReason, ErrorInfo
+    from langchain_streamkit.events import AbortReason, CancelReason, ErrorInfo, Event
     from langchain_streamkit.sources.lane import LaneQueue, TextLane
     from langchain_streamkit.sources.tree import RunNode
 
@@ -164,7 +164,7 @@ class Normaliser:
         else:
             handle(signal, node)
 
-    def too_late(self, signal: sig.AnySignal | TextLane) -> None:
+    def too_late(self, signal: sig.AnySignal | TextLane | Event) -> None:
         """Count what comes when its run has ended; only the ledgers learn of it. From any thread
         once the whole run has ended.
         """

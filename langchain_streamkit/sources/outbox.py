@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_streamkit.events import ReasoningDelta, TextDelta, ToolCallDelta
+from langchain_streamkit.events import BaseEvent, ReasoningDelta, TextDelta, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_streamkit.events import BaseEvent, Event
+    from langchain_streamkit.events import Event
     from langchain_streamkit.sources.assembler import Block
     from langchain_streamkit.tokens.message_meter import Shown
 
+_DELTAS = frozenset({"text.delta", "reasoning.delta", "tool_call.delta"})
 _COMPACT_AT = 256
 """Pieces of one unread delta that are joined into one string: 256 pieces of ~60 bytes each cost
 15 KB, the joined text about 1 KB."""
@@ -74,7 +75,7 @@ class Outbox:
         """Number of the last sealed event."""
         self.ts = 0
         """Time of the last sealed event."""
-        self.drafts: list[DeltaDraft | tuple[type[BaseEvent], int, dict[str, Any]]] = []
+        self.drafts: list[DeltaDraft | Event | tuple[type[BaseEvent], int, dict[str, Any]]] = []
 
     def __len__(self) -> int:
         return len(self.drafts)
@@ -91,6 +92,11 @@ class Outbox:
 
     def add_delta(self, draft: DeltaDraft) -> None:
         self.drafts.append(draft)
+
+    def add_made(self, event: Event) -> None:
+        """Append an event that somebody else has made: it keeps its ``seq`` and ``ts``."""
+        self.structural += event.type not in _DELTAS
+        self.drafts.append(event)
 
     def seal(self, transform: Callable[[Event], Any] | None = None) -> list[Event]:
         """Number the drafts and give them as events; the outbox is empty afterwards.
@@ -113,6 +119,8 @@ class Outbox:
                 draft.sealed = True
                 last = max(last, draft.ts)
                 event = _delta_event(draft, seq, run_id, last)
+            elif isinstance(draft, BaseEvent):
+                event, seq, last = draft, draft.seq, draft.ts
             else:
                 cls, ts, fields = draft
                 last = max(last, ts)
@@ -120,7 +128,7 @@ class Outbox:
             if transform is not None:
                 event = transform(event)
                 if event is None:
-                    seq -= 1
+                    seq -= not isinstance(draft, BaseEvent)
                     continue
             events.append(event)
         self.seq = seq

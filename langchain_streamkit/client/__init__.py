@@ -1,0 +1,1 @@
+"""Runs of a server, read over HTTP as runs of ours."""
