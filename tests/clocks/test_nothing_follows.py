@@ -211,7 +211,7 @@ def test_a_run_in_plain_code_that_cannot_be_stopped_ends_after_the_grace() -> No
 async def test_nothing_is_left_of_the_clock_of_a_run_that_has_ended() -> None:
     run = astream(one_node(answering()), QUESTION, timeout=Timeout(total=3600, idle=600))
     assert the_end([event async for event in run]).type == "run.finished"
-    alive = [one for one in gc.get_objects() if type(one).__name__ == "TimerHandle"]
+    alive = [one for one in gc.get_objects() if type(one) is asyncio.TimerHandle]
     assert [one for one in alive if not one.cancelled() and "Ticker" in repr(one)] == []
 
 

@@ -250,7 +250,7 @@ async def test_reader_beyond_a_limit_comes_back_when_it_is_told_to() -> None:
 async def test_stream_that_cannot_go_on_ends_with_an_error_and_is_not_asked_for_again(
     code: str, error: type[Exception]
 ) -> None:
-    with cut_short(gone_frame(code, "it is over")) as (url, asked):
+    with cut_short(gone_frame({"code": code, "message": "it is over"})) as (url, asked):
         run = connect(url, "run-1")
         events = await read(run)
         with pytest.raises(error, match="it is over"):
@@ -272,7 +272,10 @@ async def test_frames_that_were_seen_and_events_of_later_versions_are_passed_ove
 
 
 async def test_server_that_falls_silent_is_left_for_another_connection() -> None:
-    with cut_short(b": ok\n\n", gone_frame("run_gone", "over"), hang=True) as (url, asked):
+    with cut_short(b": ok\n\n", gone_frame({"code": "run_gone", "message": "over"}), hang=True) as (
+        url,
+        asked,
+    ):
         run = connect(url, "run-1", silence_s=0.2)
         await read(run)
         with pytest.raises(RunGone):
