@@ -86,10 +86,11 @@ async def test_everything_in_redis_is_under_one_prefix(tmp_path: Path) -> None:
             await writer.append(lines(1))
             reader = Reader(log, "a:b *")
             await reader.has(1)
-            keys, channels = await client.keys("*"), await client.pubsub_channels("*")
-            *index, meta, entries = sorted(map(bytes, keys), key=lambda key: b"{" in key)
-            assert [key[:5] for key in index] == [b"sk:u:"]
-            assert {meta, entries} == {b"sk:{a:b *}:m", b"sk:{a:b *}:s"}
+            keys: list[bytes] = await client.keys("*")
+            channels = await client.pubsub_channels("*")
+            index, *others = sorted(keys, key=lambda key: b"{" in key)
+            assert index.startswith(b"sk:u:")
+            assert sorted(others) == [b"sk:{a:b *}:m", b"sk:{a:b *}:s"]
             assert sorted(channels) == [b"sk:cancel", b"sk:{a:b *}:c"]
             await reader.leave()
         await client.aclose()
