@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-import time
 from collections.abc import AsyncIterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -26,7 +25,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from benchmarks.contenders import BARE, LOGGED, NATIVE, ONE_RUN, RUN, SSE_STARLETTE
-from benchmarks.sse_source import Fed, Source, event_of
+from benchmarks.sse_source import Fed, Source
 from langchain_streamkit import RunManager, SSEResponse
 from langchain_streamkit.serve.router import streamkit_router
 
@@ -37,30 +36,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-def _template() -> str:
-    """The JSON of a token, without the four values in which tokens differ."""
-    event = event_of(7, 7.5, "RUN")
-    data = event.to_json().decode()
-    for value, place in (
-        ('"RUN"', '"%s"'),
-        ('"7.5"', '"%r"'),
-        ('"seq":7', '"seq":%d'),
-        (f'"ts":{event.ts}', '"ts":%d'),
-    ):
-        assert data.count(value) == 1
-        data = data.replace(value, place)
-    return data
-
-
-_JSON: Final = _template()
-_FRAME: Final = f"id: %d\ndata: {_JSON}\n\n"
-
-
 def _bare(source: Source) -> ASGIApp:
     async def frames(name: str) -> AsyncIterator[bytes]:
-        async for number, due in source.tokens(name):
-            now = int(time.time() * 1000)
-            yield (_FRAME % (number, number, name, now, due)).encode()
+        async for event in source.events(name):
+            yield b"id: %d\ndata: %b\n\n" % (event.seq, event.to_json())
 
     async def stream(request: Request) -> Response:
         name = request.path_params["name"]
@@ -71,9 +50,8 @@ def _bare(source: Source) -> ASGIApp:
 
 def _sse_starlette(source: Source) -> ASGIApp:
     async def events(name: str) -> AsyncIterator[ServerSentEvent]:
-        async for number, due in source.tokens(name):
-            now = int(time.time() * 1000)
-            yield ServerSentEvent(data=_JSON % (number, name, now, due), id=str(number))
+        async for event in source.events(name):
+            yield ServerSentEvent(data=event.to_json().decode(), id=str(event.seq))
 
     async def stream(request: Request) -> Response:
         return EventSourceResponse(events(request.path_params["name"]))
@@ -86,9 +64,8 @@ def _native(source: Source) -> ASGIApp:
 
     @app.get("/stream/{name}", response_class=NativeResponse)
     async def stream(name: str) -> AsyncIterable[NativeEvent]:
-        async for number, due in source.tokens(name):
-            now = int(time.time() * 1000)
-            yield NativeEvent(raw_data=_JSON % (number, name, now, due), id=str(number))
+        async for event in source.events(name):
+            yield NativeEvent(raw_data=event.to_json().decode(), id=str(event.seq))
 
     return app
 
@@ -133,8 +110,8 @@ class _Logged:
 
     async def _produce(self, run_id: str, said: asyncio.Event) -> None:
         writer = await self._manager.log.open(run_id)
-        async for number, due in self._source.tokens(run_id):
-            await writer.append([event_of(number, due, run_id).to_json()])
+        async for event in self._source.events(run_id):
+            await writer.append([event.to_json()])
             said.set()
         await writer.finish()
 

@@ -39,11 +39,11 @@ class Source:
         """Let all streams go on."""
         self._begun.set_result(time.monotonic())
 
-    async def tokens(self, name: str) -> AsyncGenerator[tuple[int, float]]:
-        """Yield the number and the due time of each token, without end."""
+    async def events(self, name: str) -> AsyncGenerator[TextDelta]:
+        """Yield one token after the other, without end."""
         warm = name.startswith(WARM)
         for number in range(1, _WARM_TOKENS + 1 if warm else 2):
-            yield number, time.monotonic()
+            yield _token(number, time.monotonic(), name)
         begun = await asyncio.shield(self._begun)
         if warm:
             return
@@ -51,11 +51,10 @@ class Source:
         for number in count(2):
             due = begun + (number + shift) / RATE
             await asyncio.sleep(due - time.monotonic())
-            yield number, due
+            yield _token(number, due, name)
 
 
-def event_of(number: int, due: float, run_id: str) -> TextDelta:
-    """Return a token as an event."""
+def _token(number: int, due: float, run_id: str) -> TextDelta:
     return TextDelta(
         seq=number,
         run_id=run_id,
@@ -73,15 +72,15 @@ class Fed:
 
     def __init__(self, source: Source, name: str) -> None:
         self.run_id = name
-        self._tokens = source.tokens(name)
+        self._events = source.events(name)
 
     async def started(self) -> None:
         """See ``AsyncRunLike.started``."""
 
     async def batches(self) -> AsyncGenerator[list[Event]]:
         """See ``AsyncRunLike.batches``; but there is no terminal event."""
-        async for number, due in self._tokens:
-            yield [event_of(number, due, self.run_id)]
+        async for event in self._events:
+            yield [event]
 
     async def encoded(self, frames: Frames, /) -> AsyncGenerator[bytes]:
         """See ``AsyncRunLike.encoded``."""

@@ -29,7 +29,7 @@ _LABELS = {
 }
 
 _SERVED = {
-    BARE: "StreamingResponse of ready frames: no ping, no time limit (bare)",
+    BARE: "StreamingResponse of frames made by hand: no ping, no time limit (bare)",
     SSE_STARLETTE: "sse-starlette: frames, ping",
     NATIVE: "FastAPI's own: frames, ping",
     RUN: "ours, SSEResponse(run): events, view, frames, ping, time limit",
