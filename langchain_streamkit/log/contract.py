@@ -135,6 +135,13 @@ class Listener(Protocol):
 class LogStore(Protocol):
     """Where logs are kept. One instance belongs to one event loop."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether an append may let others run before it is done; not so, it is done when called,
+        and gains nothing from being one of many.
+        """
+        ...
+
     async def claim(self, claim: Claim, /) -> Answer:
         """Make the stream, or go on with an idle one, as its only producer.
 

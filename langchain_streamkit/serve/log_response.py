@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from langchain_streamkit.log import Entry
+    from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.manager.run_manager import RunManager
     from langchain_streamkit.wire.log_view import LogView
 
@@ -46,7 +46,7 @@ class LogResponse(Response):
         self,
         manager: RunManager,
         run_id: str,
-        batches: AsyncGenerator[list[Entry]],
+        batches: AsyncGenerator[Stretch],
         view: LogView,
         *,
         place: AsyncExitStack,
@@ -114,7 +114,7 @@ class LogResponse(Response):
                         await line.write(body_message(data))
                     if line.closed:
                         return
-                    await line.give_way(len(batch))
+                    await line.give_way(len(batch.data))
         except (RunGone, ReplayGap, ProducerLost) as exc:
             last = _gone(exc)
         except StreamError:

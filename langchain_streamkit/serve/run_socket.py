@@ -197,11 +197,12 @@ class RunSocket:
             batches = await self._service.entries(run_id, since, view, self._user)
             async with aclosing(batches):
                 async for batch in batches:
-                    for text in pack(name, run_id, view.shown(batch), MAX_SENT_BYTES):
+                    shown = view.shown(batch)
+                    for text in pack(name, run_id, batch.generation, shown, MAX_SENT_BYTES):
                         await self._line.write(text)
                     if view.ended:
                         break
-                    await self._line.give_way(len(batch))
+                    await self._line.give_way(len(batch.data))
             self._subscriptions.pop(name, None)  # before the client uses the name again
             await self._line.write(end(name))
         finally:

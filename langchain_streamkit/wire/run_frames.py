@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import msgspec
 
+from langchain_streamkit.log.position import Position
 from langchain_streamkit.wire.ws import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from langchain_streamkit.log.position import Position
 
 PING: Final = '{"op":"ping"}'
 BYE: Final = '{"op":"bye","retry_ms":500}'
@@ -107,26 +107,29 @@ def _id_of(text: str) -> str | None:
 
 
 def pack(
-    name: str, run_id: str, events: Iterable[tuple[Position, bytes]], max_bytes: int
+    name: str, run_id: str, generation: str, events: Iterable[tuple[int, bytes]], max_bytes: int
 ) -> Iterator[str]:
-    """Yield the frames of some events: one, or as few as fit below the limit."""
+    """Yield the frames of some events: one, or as few as fit below the limit.
+
+    Events are given by their number in the log of that generation.
+    """
     head = b'{"id":%b,"run_id":%b,"events":[' % (_encode(name), _encode(run_id))
     room = max_bytes - len(head) - 64
     held: list[bytes] = []
     size = 0
-    last: Position | None = None
-    for position, data in events:
+    last = 0
+    for seq, data in events:
         if held and size + len(data) > room:
-            yield _packed(head, held, last)
+            yield _packed(head, held, Position(generation, last))
             held, size = [], 0
         held.append(data)
         size += len(data) + 1
-        last = position
+        last = seq
     if held:
-        yield _packed(head, held, last)
+        yield _packed(head, held, Position(generation, last))
 
 
-def _packed(head: bytes, held: list[bytes], last: Position | None) -> str:
+def _packed(head: bytes, held: list[bytes], last: Position) -> str:
     return (head + b",".join(held) + b'],"last_event_id":"%b"}' % str(last).encode()).decode()
 
 
