@@ -25,6 +25,7 @@ from benchmarks.measure import Samples, measure, measure_growth
 from benchmarks.memory import measure_sleep
 from benchmarks.profiling import profile
 from benchmarks.routes import FLOOR
+from benchmarks.serving import Serving, ServingSizes, measure_serving
 from benchmarks.targets import (
     Verdict,
     adapting_verdicts,
@@ -34,6 +35,7 @@ from benchmarks.targets import (
     import_verdicts,
     log_verdicts,
     memory_verdicts,
+    serving_verdicts,
 )
 from benchmarks.workloads import WORKLOADS
 
@@ -50,6 +52,7 @@ class Sizes(NamedTuple):
     counted: tuple[int, ...] = (1000, 10_000, 100_000)
     """Tokens of the texts that are counted."""
     log: LogSizes = LogSizes(Load(1000, 50), events=100_000, singles=3000, rounds=3)
+    serving: ServingSizes = ServingSizes(streams=1000, seconds=5, rounds=5)
 
 
 FULL = Sizes(tokens=1000, rounds=15, long=100_000, long_rounds=3, imports=7)
@@ -61,6 +64,7 @@ QUICK = Sizes(
     imports=1,
     counted=(100, 1000),
     log=LogSizes(Load(20, 5), events=2000, singles=100, rounds=1),
+    serving=ServingSizes(streams=20, seconds=0.5, rounds=1),
 )
 
 
@@ -73,6 +77,7 @@ class Report(NamedTuple):
     verdicts: list[Verdict]
     counting: Mapping[str, Mapping[int, float]] = MappingProxyType({})
     logs: Logs | None = None
+    serving: Serving | None = None
 
     def text(self, *, as_markdown: bool) -> str:
         show = table.markdown if as_markdown else table.plain
@@ -81,6 +86,7 @@ class Report(NamedTuple):
         tables += [show(table.counting(self.counting))] if self.counting else []
         if self.logs is not None:
             tables += [show(table.delivery(self.logs)), show(table.stores(self.logs))]
+        tables += [show(table.serving(self.serving))] if self.serving is not None else []
         tables.append(show(table.promises(self.verdicts)))
         return "\n\n".join([*tables, f"{self.machine}. {how}"])
 
@@ -103,6 +109,7 @@ class Report(NamedTuple):
             "sizes": sizes,
             "costs": costs,
             "counting": {name: dict(by_size) for name, by_size in self.counting.items()},
+            "serving": self.serving and self.serving.to_dict(),
             "targets": targets,
         }
 
@@ -120,6 +127,7 @@ def measure_all(sizes: Sizes) -> Report:
     adapting = measure_adapting(sizes.tokens, sizes.rounds)
     _tell("the log")
     logs = measure_logs(sizes.log)
+    serving = measure_serving(sizes.serving, tell=_tell)
     _tell("imports")
     verdicts = [
         *cost_verdicts(samples),
@@ -128,9 +136,10 @@ def measure_all(sizes: Sizes) -> Report:
         *growth_verdicts(growths, sizes.tokens, sizes.long),
         *memory_verdicts(sleep),
         *log_verdicts(logs),
+        *serving_verdicts(serving),
         *import_verdicts({one: import_ms(one, sizes.imports) for one in (PACKAGE, IN_USE)}),
     ]
-    return Report(machine, sizes, samples, verdicts, counting, logs)
+    return Report(machine, sizes, samples, verdicts, counting, logs, serving)
 
 
 def counting_of(sizes: Sizes) -> Report:
@@ -151,6 +160,12 @@ def logs_of(sizes: Sizes) -> Report:
     return Report(describe(), sizes, {}, [*log_verdicts(logs)], logs=logs)
 
 
+def serving_of(sizes: Sizes) -> Report:
+    """Measure only serving."""
+    serving = measure_serving(sizes.serving, tell=_tell)
+    return Report(describe(), sizes, {}, [*serving_verdicts(serving)], serving=serving)
+
+
 def _tell(progress: str) -> None:
     print(progress, file=sys.stderr)
 
@@ -167,6 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--counting", action="store_true", help="only what counting tokens costs")
     parser.add_argument("--log", action="store_true", help="only the event log")
+    parser.add_argument("--serving", action="store_true", help="only server-sent events over HTTP")
     parser.add_argument("--profile", choices=WORKLOADS, help="only show where our time goes")
     options = parser.parse_args(arguments)
     _send_no_traces()
@@ -182,6 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report = counting_of(sizes)
     elif options.log:
         report = logs_of(sizes)
+    elif options.serving:
+        report = serving_of(sizes)
     else:
         report = costs_of(options.only, sizes) if options.only else measure_all(sizes)
     print(report.text(as_markdown=options.markdown))

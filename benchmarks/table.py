@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.contenders import BARE, LOGGED, NATIVE, ONE_RUN, RUN, SSE_STARLETTE
 from benchmarks.delivering import RATE
 from benchmarks.routes import FLOOR, LIMIT, OURS, OURS_ALL, OURS_COUNTED, ROUTES, V2, V3
+from benchmarks.sse_source import RATE as STREAM_RATE
 from benchmarks.storing import BATCH
 from benchmarks.workloads import WORKLOADS
 
 if TYPE_CHECKING:
     from benchmarks.logs import Logs
     from benchmarks.measure import Samples
+    from benchmarks.serving import Serving
     from benchmarks.targets import Verdict
 
 _LABELS = {
@@ -23,6 +26,15 @@ _LABELS = {
     OURS: "ours, events to SSE bytes (tokens off)",
     OURS_COUNTED: "ours, with every token counted (the default)",
     OURS_ALL: "ours, every event (view all)",
+}
+
+_SERVED = {
+    BARE: "StreamingResponse of frames made by hand: no ping, no time limit (bare)",
+    SSE_STARLETTE: "sse-starlette: frames, ping",
+    NATIVE: "FastAPI's own: frames, ping",
+    RUN: "ours, SSEResponse(run): events, view, frames, ping, time limit",
+    LOGGED: "ours, the router: that, and each run appended to its log in memory and read from it",
+    ONE_RUN: "ours, the router: that, all streams reading one run",
 }
 
 
@@ -82,6 +94,24 @@ def stores(logs: Logs) -> Table:
         [name, f"{one.single:,.0f}", f"{one.batched:,.0f}", f"{one.replay_s:.2f} s"]
         for name, one in logs.stored.items()
     ]
+    return Table(header, rows)
+
+
+def serving(serving: Serving) -> Table:
+    """What a stream of server-sent events costs, and how soon a client has a token."""
+    others = "" if serving.elsewhere is None else f" ({serving.elsewhere:.2f} cores by others)"
+    header = [
+        f"{serving.streams:,} streams x {STREAM_RATE} tokens/s, one uvicorn{others}",
+        *("CPU us per token (x bare)", "of a core", "KiB per stream", "p50", "p99"),
+        f"of {serving.asked:,}",
+    ]
+    rows: list[list[str]] = []
+    for contender, label in _SERVED.items():
+        one = serving.typical(contender)
+        ratio = serving.cpu_ratio(contender)
+        cpu = [f"{one.cpu_us:.1f} ({ratio:.2f})", f"{one.busy:.0%}", f"{one.kib:.1f}"]
+        times = [f"{one.p50_ms:.1f} ms", f"{one.p99_ms:.0f} ms", f"{one.received:,}"]
+        rows.append([label, *cpu, *times])
     return Table(header, rows)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.contenders import LOGGED, ONE_RUN, RUN
 from benchmarks.counting import cost_at_the_end
 from benchmarks.delivering import RATE
 from benchmarks.imports import PACKAGE
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.logs import Logs
     from benchmarks.measure import Growth, Samples
     from benchmarks.memory import Sleep
+    from benchmarks.serving import Serving
 
 _RATIOS: dict[str, dict[str, float]] = {
     "W1": {FLOOR: 1.15},
@@ -38,6 +40,13 @@ _IMPORT_MS = 50.0
 _MEMORY_MB = 4.0
 _DELIVERY_MS = 5.0
 _REPLAY_S = 1.0
+_SERVED = {
+    RUN: "SSEResponse of a run",
+    LOGGED: "the router, a logged run each",
+    ONE_RUN: "the router, one logged run for all",
+}
+_SERVED_X = 1.0
+_SERVED_KIB = 16.0
 
 
 class Verdict(NamedTuple):
@@ -101,3 +110,14 @@ def log_verdicts(logs: Logs) -> Iterator[Verdict]:
     for name, stored in logs.stored.items():
         what = f"replay of {stored.events:,} events, {name}"
         yield Verdict(what, stored.replay_s, _REPLAY_S, " s")
+
+
+def serving_verdicts(serving: Serving) -> Iterator[Verdict]:
+    for contender, name in _SERVED.items():
+        what = f"{serving.streams:,} streams, {name}"
+        ratio = serving.cpu_ratio(contender)
+        yield Verdict(f"{what}: server CPU / bare StreamingResponse", ratio, _SERVED_X, "x")
+        beyond = serving.kib_beyond(contender)
+        yield Verdict(f"{what}: a stream, beyond the bare one", beyond, _SERVED_KIB, " KiB")
+        wrong = serving.typical(contender).misplaced
+        yield Verdict(f"{what}: lost, doubled or out of order", wrong, 0.0, "")

@@ -162,6 +162,27 @@ def test_command_measures_the_log_alone_and_nothing_is_lost(
         assert f"\n{store} " in shown
 
 
+def test_command_measures_serving_alone_beside_what_others_offer(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    figures = tmp_path / "figures.json"
+    main(["--serving", "--quick", "--json", str(figures)])
+    shown = capsys.readouterr().out
+    assert "ours / floor" not in shown
+    for contender in ("(bare)", "sse-starlette", "FastAPI's own", "SSEResponse(run)"):
+        assert contender in shown
+    bounds = {one["what"]: one for one in json.loads(figures.read_text())["targets"]}
+    for served in (
+        "SSEResponse of a run",
+        "the router, a logged run each",
+        "the router, one logged run for all",
+    ):
+        what = f"20 streams, {served}"
+        assert bounds[f"{what}: server CPU / bare StreamingResponse"]["at_most"] == 1
+        assert bounds[f"{what}: a stream, beyond the bare one"]["at_most"] == 16
+        assert bounds[f"{what}: lost, doubled or out of order"]["measured"] == 0
+
+
 def test_adapting_is_measured_beyond_iterating() -> None:
     cost = measure_adapting(tokens=50, rounds=1)
     bound, told = adapting_verdicts(cost)

@@ -1,4 +1,4 @@
-"""One way into the store for all producers of a process: group commit.
+"""One way into the store for all producers of a process: group commit, or none where it is no gain.
 
 While one batch is on its way, whatever else is appended waits and goes with the next: nobody waits
 for a clock, and a store that takes many appends at once gets many. Where so many wait that a batch
@@ -9,7 +9,7 @@ another. Leases are renewed here too.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 if TYPE_CHECKING:
     from langchain_streamkit.log.contract import Added, Append, LogStore
@@ -18,6 +18,47 @@ FULL: Final = 64
 """Streams in one batch, at most."""
 MOST_AT_ONCE: Final = 4
 """Batches on their way; all but one of them were full."""
+_TURN_APPENDS: Final = 64
+"""So many appends to a store that never waits, then the event loop gets its turn."""
+
+
+class Commit(Protocol):
+    """How appends get into a store."""
+
+    async def append(self, wish: Append, /) -> Added:
+        """Return the store's answer; raises what the store raises.
+
+        A caller that is cancelled leaves what it gave to be appended.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Return when nothing waits any more."""
+        ...
+
+
+def commit_for(store: LogStore) -> Commit:
+    """Return what fits the store."""
+    return GroupCommit(store) if store.waits else DirectCommit(store)
+
+
+class DirectCommit:
+    """Appends to a store that never waits, each done when it is called."""
+
+    def __init__(self, store: LogStore) -> None:
+        self._store = store
+        self._appends = 0
+
+    async def append(self, wish: Append, /) -> Added:
+        """See ``Commit.append``; the event loop gets its turn now and then."""
+        (answer,) = await self._store.append((wish,))
+        self._appends += 1
+        if self._appends % _TURN_APPENDS == 0:
+            await asyncio.sleep(0)
+        return answer
+
+    async def aclose(self) -> None:
+        """See ``Commit.aclose``: nothing ever waits."""
 
 
 class _Waiting:
@@ -41,12 +82,11 @@ class GroupCommit:
         """The streams of all batches on their way."""
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def append(self, wish: Append) -> Added:
-        """Return the store's answer; raises what the store raises.
+    async def append(self, wish: Append, /) -> Added:
+        """See ``Commit.append``.
 
         An append that waits already for the same producer is joined by this one: it has to be
-        of the same entries as far as they overlap. A caller that is cancelled leaves what it
-        gave to be appended.
+        of the same entries as far as they overlap.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Added] = loop.create_future()
@@ -62,7 +102,7 @@ class GroupCommit:
         return await answer
 
     async def aclose(self) -> None:
-        """Return when nothing waits any more."""
+        """See ``Commit.aclose``."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -20,7 +20,7 @@ answer means to it; they raise ``LogUnavailable`` where the store cannot be reac
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 State: TypeAlias = Literal["idle", "running", "finished"]
 Status: TypeAlias = Literal[
@@ -134,6 +134,10 @@ class Listener(Protocol):
 
 class LogStore(Protocol):
     """Where logs are kept. One instance belongs to one event loop."""
+
+    waits: ClassVar[bool]
+    """Whether an append may let others run before it is done; if not, it is done when called, and
+    gains nothing from being one of many."""
 
     async def claim(self, claim: Claim, /) -> Answer:
         """Make the stream, or go on with an idle one, as its only producer.

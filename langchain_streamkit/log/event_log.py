@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Self
 from weakref import WeakValueDictionary
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.log import tailing
-from langchain_streamkit.log.commit import GroupCommit
+from langchain_streamkit.log.commit import commit_for
 from langchain_streamkit.log.contract import Claim
 from langchain_streamkit.log.outcomes import checked_name, gone, refusal
 from langchain_streamkit.log.position import Position, new_generation
@@ -54,7 +55,7 @@ class EventLog:
         self.lease_s = lease_s
         self.ttl_s = ttl_s
         self.keep = keep
-        self._commit = GroupCommit(store)
+        self._commit = commit_for(store)
         self._writers: WeakValueDictionary[str, LogWriter] = WeakValueDictionary()
         self._stop_cancels = store.on_cancel(self._wake)
 
@@ -128,7 +129,8 @@ class EventLog:
         page = await self.store.read(checked_name(name), 0 if after is None else after.seq, limit)
         if page is None:
             raise gone(name)
-        return tailing.entries_of(page, after or Position(page.info.generation, 0))
+        stretch = tailing.stretch_of(page, after or Position(page.info.generation, 0))
+        return [] if stretch is None else stretch.entries()
 
     async def of_user(self, user: str | None) -> list[str]:
         """Return the names of a user's streams that are there, oldest first."""
@@ -152,6 +154,12 @@ class EventLog:
                 closed. One that was lost later is closed by ``run.failed`` in the stream.
             LogUnavailable: the store cannot be reached.
         """
+        return _entries(self.follow(name, after, wait=wait))
+
+    def follow(
+        self, name: str, after: Position | None = None, *, wait: bool = False
+    ) -> AsyncGenerator[tailing.Stretch]:
+        """Yield as ``tail`` does, but cheaper, for a wire: without an object for each event."""
         return tailing.tail(self.store, checked_name(name), after, wait=wait)
 
     async def cancel(self, name: str, reason: str = "user") -> bool:
@@ -205,3 +213,9 @@ class EventLog:
     def _wake(self, name: str) -> None:
         if (writer := self._writers.get(name)) is not None:
             writer.wake()
+
+
+async def _entries(stretches: AsyncGenerator[tailing.Stretch]) -> AsyncGenerator[list[Entry]]:
+    async with aclosing(stretches):
+        async for stretch in stretches:
+            yield stretch.entries()

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
 MOST_ENTRIES: Final = 256
 MOST_BYTES: Final = 1 << 20
@@ -75,16 +75,14 @@ class Feed:
         """Whether the store has to be read again."""
         return self._stale
 
-    async def wait(self) -> None:
-        """Return when there is something to take or the feed is stale; lets others run first.
-
-        One call at a time.
+    def wait(self) -> Awaitable[None]:
+        """Return what is done when there is something to take or the feed is stale; lets others
+        run first. One at a time.
         """
         if self._waiting or self._stale:
-            await asyncio.sleep(0)
-        else:
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
+            return asyncio.sleep(0)
+        self._reader = asyncio.get_running_loop().create_future()
+        return self._reader
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from langchain_streamkit.log import rules
 from langchain_streamkit.log.contract import Answer, Page
@@ -28,6 +28,8 @@ class MemoryStore:
 
     Streams whose time is over are dropped when another is made.
     """
+
+    waits: ClassVar[bool] = False
 
     def __init__(self, *, clock: Clock = time.time) -> None:
         self._clock = clock

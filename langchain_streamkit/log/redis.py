@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from redis.exceptions import AuthenticationError, AuthorizationError, NoScriptError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -54,6 +54,8 @@ class RedisStore:
     crash of Redis is a matter of Redis' own settings (``appendonly``); what it lost is told as
     ``ReplayGap`` or ``RunGone``.
     """
+
+    waits: ClassVar[bool] = True
 
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         self._clock = clock

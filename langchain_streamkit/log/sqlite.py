@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from langchain_streamkit.errors import LogUnavailable
 from langchain_streamkit.log.listeners import Listeners
@@ -38,6 +38,8 @@ class SQLiteStore:
     Readers in the process that appends are told at once, those in other processes within
     ``POLL_S`` seconds: SQLite says cheaply that a file has changed, but does not wake anybody.
     """
+
+    waits: ClassVar[bool] = True
 
     def __init__(self, path: str, *, clock: Clock = time.time) -> None:
         self._path = path

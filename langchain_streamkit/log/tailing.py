@@ -17,7 +17,7 @@ from langchain_streamkit.log.position import Position
 from langchain_streamkit.log.rescue import rescue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.log.contract import Info, LogStore, Page
@@ -39,22 +39,40 @@ class Entry(NamedTuple):
         return decode_event(self.data)
 
 
-def entries_of(page: Page, after: Position) -> list[Entry]:
-    """Return the entries of a page that was read after ``after``.
+class Stretch(NamedTuple):
+    """Events that follow each other in a log, without an object for each."""
+
+    generation: str
+    first: int
+    """Number of the first one."""
+    data: Sequence[bytes]
+    """The JSON of each; at least one."""
+
+    def entries(self) -> list[Entry]:
+        """Return the same, each with its position."""
+        generation = self.generation
+        return [
+            Entry(Position(generation, seq), data) for seq, data in enumerate(self.data, self.first)
+        ]
+
+
+def stretch_of(page: Page, after: Position) -> Stretch | None:
+    """Return the events of a page that was read after ``after``; None if there is none.
 
     Raises ``ReplayGap`` if there is a hole, between ``after`` and the page or inside of it.
     """
     info = page.info
     check_after(info, after)
-    entries = [Entry(Position(info.generation, seq), data) for seq, data in page.entries]
     last = after.seq
-    for entry in entries:
-        if entry.position.seq != last + 1:
-            raise hole(info, last, entry.position.seq)
-        last += 1
-    if not entries and last < info.top:
-        raise hole(info, last, info.top + 1)
-    return entries
+    for seq, _ in page.entries:
+        if seq != last + 1:
+            raise hole(info, last, seq)
+        last = seq
+    if not page.entries:
+        if last < info.top:
+            raise hole(info, last, info.top + 1)
+        return None
+    return Stretch(info.generation, after.seq + 1, [data for _, data in page.entries])
 
 
 def hole(info: Info, last: int, found: int) -> ReplayGap:
@@ -68,8 +86,8 @@ def hole(info: Info, last: int, found: int) -> ReplayGap:
 
 async def tail(
     store: LogStore, name: str, after: Position | None, *, wait: bool
-) -> AsyncGenerator[list[Entry]]:
-    """See ``EventLog.tail``."""
+) -> AsyncGenerator[Stretch]:
+    """See ``EventLog.follow``."""
     feed = Feed()
     stop = await store.listen(name, feed)
     try:
@@ -83,11 +101,11 @@ async def tail(
                 continue
             info = page.info
             after = after or Position(info.generation, 0)
-            entries = entries_of(page, after)
-            if entries:
-                after = entries[-1].position
-                yield entries
-            if after.seq < info.top:
+            if stretch := stretch_of(page, after):
+                after = Position(info.generation, after.seq + len(stretch.data))
+                yield stretch
+            last = after.seq
+            if last < info.top:
                 continue
             if info.state == "finished":
                 if not info.top:
@@ -102,16 +120,13 @@ async def tail(
             try:
                 while not feed.stale:
                     await feed.wait()
-                    first, live = feed.take(info.generation, after.seq)
+                    first, live = feed.take(info.generation, last)
                     if live:
-                        entries = [
-                            Entry(Position(info.generation, seq), data)
-                            for seq, data in enumerate(live, first)
-                        ]
-                        after = entries[-1].position
-                        yield entries
+                        last += len(live)
+                        yield Stretch(info.generation, first, live)
             finally:
                 timer.cancel()
+            after = Position(info.generation, last)
     finally:
         stop()
 

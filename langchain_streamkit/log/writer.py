@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from langchain_streamkit.log.commit import GroupCommit
+    from langchain_streamkit.log.commit import Commit
     from langchain_streamkit.log.contract import Added, Info
 
 BEATS: Final = 3
@@ -32,7 +32,7 @@ class LogWriter:
     where the wake-up arrives, with the next append or heartbeat otherwise.
     """
 
-    def __init__(self, commit: GroupCommit, info: Info, owner: str, lease_s: float) -> None:
+    def __init__(self, commit: Commit, info: Info, owner: str, lease_s: float) -> None:
         self.name = info.name
         self.generation = info.generation
         self.run_id = info.run_id

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from langchain_streamkit.errors import StreamUsageError
 
@@ -25,6 +26,30 @@ _YIELD_EVENTS = 64
 _YIELD_S = 0.002
 """After so many events, or seconds, without a wait, the event loop gets its turn: a server's
 ``send`` returns without one when the client has gone, and a run may have everything ready."""
+
+
+class _Turns:
+    """Counts the turns of an event loop, for all who ask in it: one callback a turn, not each."""
+
+    __slots__ = ("_noting", "_turn")
+
+    def __init__(self) -> None:
+        self._turn = 0
+        self._noting = False
+
+    def present(self, loop: asyncio.AbstractEventLoop) -> int:
+        """Return the number of the present turn of the loop, which is always the same one."""
+        if not self._noting:
+            self._noting = True
+            loop.call_soon(self._next)
+        return self._turn
+
+    def _next(self) -> None:
+        self._turn += 1
+        self._noting = False
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns] = WeakKeyDictionary()
 
 _ending: set[asyncio.Task[None]] = set()
 """Tasks that outlive their connection; the event loop itself keeps only weak references."""
@@ -78,7 +103,8 @@ class Line(Generic[M]):
         self._progress = float("inf")
         """When a write last began on an idle line, or ended; never, before the first."""
         self._writing = 0
-        self._turned = True
+        self._turns = _turns.setdefault(self._loop, _Turns())
+        self._turn = -1
         self._stretch = 0
         self._stretch_from = 0.0
         self.closed = False
@@ -128,16 +154,13 @@ class Line(Generic[M]):
     async def give_way(self, events: int) -> None:
         """Let the event loop turn, if it has not done so for too many events or too long."""
         now = self._loop.time()
-        if self._turned:
-            self._turned = False
-            self._loop.call_soon(self._note_turn)
+        turn = self._turns.present(self._loop)
+        if turn != self._turn:
+            self._turn = turn
             self._stretch, self._stretch_from = 0, now
         self._stretch += events
         if self._stretch >= _YIELD_EVENTS or now - self._stretch_from >= _YIELD_S:
             await asyncio.sleep(0)
-
-    def _note_turn(self) -> None:
-        self._turned = True
 
     async def watch(self, *until: asyncio.Future[None]) -> None:
         """Ping the client when silent; return when one of ``until`` is done or the line is lost."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from langchain_streamkit.log import Entry
+    from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.manager.run_manager import RunManager
     from langchain_streamkit.wire.log_view import LogView
 
@@ -43,7 +43,7 @@ class LogResponse(Response):
         self,
         manager: RunManager,
         run_id: str,
-        batches: AsyncGenerator[list[Entry]],
+        batches: AsyncGenerator[Stretch],
         view: LogView,
         *,
         place: AsyncExitStack,
@@ -111,7 +111,7 @@ class LogResponse(Response):
                         await line.write(body_message(data))
                     if line.closed:
                         return
-                    await line.give_way(len(batch))
+                    await line.give_way(len(batch.data))
         except (RunGone, ReplayGap, ProducerLost) as exc:
             last = gone_frame(broken_off(exc).error)
         except StreamError:

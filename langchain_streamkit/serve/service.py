@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from starlette.requests import HTTPConnection
 
-    from langchain_streamkit.log import Entry, Position
+    from langchain_streamkit.log import Position
+    from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.manager.run_manager import RunManager
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.serve.requests import RunRequest
@@ -113,15 +114,15 @@ class RunService:
 
     async def entries(
         self, run_id: str, since: Position | None, view: LogView, user: str | None
-    ) -> AsyncGenerator[list[Entry]]:
-        """Return the entries of a run from where ``view`` needs them.
+    ) -> AsyncGenerator[Stretch]:
+        """Return the events of a run from where ``view`` needs them.
 
         Raises ``RunGone``, ``NotOwner``, ``ReplayGap``, ``LogUnavailable`` before that; instead of
         the first two, ``Refusal`` to whoever has a part of the run.
         """
         with _gone_after(since):
             await self.manager.check(run_id, since, user=user)
-        return self.manager.entries(run_id, view.first)
+        return self.manager.log.follow(run_id, view.first)
 
     async def read_all(self, run_id: str, since: Position, user: str | None) -> bool:
         """Whether the run has ended, and a client at ``since`` has all of it.

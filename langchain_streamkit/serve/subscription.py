@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import HTTPConnection
 
-    from langchain_streamkit.log import Entry
+    from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.serve.line import Line
     from langchain_streamkit.serve.service import RunService
     from langchain_streamkit.wire.log_view import LogView
@@ -114,16 +114,18 @@ class Subscription:
         )
         return await self._service.start(self._connection, request, self._user)
 
-    async def _send(self, run_id: str, batches: AsyncGenerator[list[Entry]], view: LogView) -> None:
+    async def _send(self, run_id: str, batches: AsyncGenerator[Stretch], view: LogView) -> None:
         async with aclosing(batches):
             async for batch in batches:
-                for text in pack(self.id, run_id, view.shown(batch), MAX_SENT_BYTES):
+                for text in pack(
+                    self.id, run_id, batch.generation, view.shown(batch), MAX_SENT_BYTES
+                ):
                     await self._line.write(text)
                     if self._line.closed:
                         return
                 if view.ended:
                     return
-                await self._line.give_way(len(batch))
+                await self._line.give_way(len(batch.data))
 
 
 def _position(text: str | None) -> Position | None:

@@ -13,19 +13,20 @@ import msgspec
 from langchain_streamkit.wire.sse import END
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from langchain_streamkit.log.tailing import Entry
+    from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.wire.log_view import LogView
 
 BYE: Final = b"event: bye\nretry: 500\ndata: {}\n\n"
 """The server goes away: come back, with the last id."""
 
 
-def log_frames(view: LogView, entries: Iterable[Entry]) -> bytes:
-    """Return the frames of what the view shows of some entries; empty if that is nothing."""
+def log_frames(view: LogView, stretch: Stretch) -> bytes:
+    """Return the frames of what the view shows of some events; empty if that is nothing."""
+    generation = stretch.generation.encode()
     frames = [
-        b"id: %b\ndata: %b\n\n" % (str(at).encode(), data) for at, data in view.shown(entries)
+        b"id: %b-%d\ndata: %b\n\n" % (generation, seq, data) for seq, data in view.shown(stretch)
     ]
     if view.ended:
         frames.append(END)

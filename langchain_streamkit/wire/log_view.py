@@ -12,10 +12,10 @@ from langchain_streamkit.events import TERMINAL_TYPES, UnknownEventError, decode
 from langchain_streamkit.wire.views import Projection, View
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
     from langchain_streamkit.log.position import Position
-    from langchain_streamkit.log.tailing import Entry
+    from langchain_streamkit.log.tailing import Stretch
 
 _TEXT: Final = b'{"type":"text.delta"'
 _DELTAS: Final = (_TEXT, b'{"type":"reasoning.delta"', b'{"type":"tool_call.delta"')
@@ -47,18 +47,18 @@ class LogView:
         """Where reading has to begin; None is the beginning."""
         return self._after if self._whole else None
 
-    def shown(self, entries: Iterable[Entry]) -> Iterator[tuple[Position, bytes]]:
-        """Yield the position and the JSON of each event that the view shows."""
+    def shown(self, stretch: Stretch) -> Iterator[tuple[int, bytes]]:
+        """Yield the number in the log and the JSON of each event that the view shows."""
         known_to = 0 if self._after is None else self._after.seq
-        for position, data in entries:
-            known = position.seq <= known_to
+        for seq, data in enumerate(stretch.data, stretch.first):
+            known = seq <= known_to
             if known and data.startswith(_DELTAS):
                 continue  # changes nothing that a view knows
             shown: bytes | None = data
             if self._hidden or not data.startswith(_TEXT):
                 shown = self._seen(data)
             if shown is not None and not known:
-                yield position, shown
+                yield seq, shown
 
     def _seen(self, data: bytes) -> bytes | None:
         try:

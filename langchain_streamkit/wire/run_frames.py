@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
+from langchain_streamkit.log.position import Position
 from langchain_streamkit.wire.socket_frames import FrameReader, Name, encode, portions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from langchain_streamkit.log.position import Position
 
 BYE: Final = '{"op":"bye","retry_ms":500}'
 
@@ -90,13 +90,18 @@ def begun(name: str, run_id: str) -> str:
 
 
 def pack(
-    name: str, run_id: str, events: Iterable[tuple[Position, bytes]], max_bytes: int
+    name: str, run_id: str, generation: str, events: Iterable[tuple[int, bytes]], max_bytes: int
 ) -> Iterator[str]:
-    """Yield the frames of some events: one, or as few as fit below the limit."""
+    """Yield the frames of some events: one, or as few as fit below the limit.
+
+    Events are given by their number in the log of that generation.
+    """
     head = b'{"id":%b,"run_id":%b,"events":[' % (encode(name), encode(run_id))
     room = max_bytes - len(head) - len(b'],"last_event_id":"01234567-999999999999999.999999"}')
     for last, joined in portions(events, room):
-        yield (head + joined + b'],"last_event_id":"%b"}' % str(last).encode()).decode()
+        yield (
+            head + joined + b'],"last_event_id":"%b"}' % str(Position(generation, last)).encode()
+        ).decode()
 
 
 def end(name: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from langchain_streamkit.log.commit import FULL, MOST_AT_ONCE, GroupCommit
-from langchain_streamkit.log.contract import Added, Append
+from langchain_streamkit.log.commit import FULL, MOST_AT_ONCE, DirectCommit, GroupCommit, commit_for
+from langchain_streamkit.log.contract import Added, Append, Claim
 from langchain_streamkit.log.memory import MemoryStore
 from tests.log.reading import lines
 
@@ -94,3 +94,23 @@ async def test_append_whose_caller_was_cancelled_is_made_and_the_others_hear_of_
     assert [task.result().status for task in tasks[1:]] == ["gone", "gone"]
     await commit.aclose()
     assert store.batches == [["run-0"]]
+
+
+async def test_append_to_a_store_that_never_waits_is_done_before_anybody_else_runs() -> None:
+    store = MemoryStore()
+    commit = commit_for(store)
+    assert isinstance(commit, DirectCommit)
+    await store.claim(Claim("run-0", "me", "run-0", "0" * 8, False, 10_000, 10_000, 10))  # noqa: FBT003
+    turned: list[int] = []
+    asyncio.get_running_loop().call_soon(turned.append, 1)
+    assert (await commit.append(wishes(1)[0])).status == "ok"
+    assert not turned
+
+
+async def test_others_get_their_turn_however_much_is_appended_to_a_store_that_never_waits() -> None:
+    commit = commit_for(MemoryStore())
+    turned: list[int] = []
+    asyncio.get_running_loop().call_soon(turned.append, 1)
+    for _ in range(100):
+        await commit.append(wishes(1)[0])
+    assert turned

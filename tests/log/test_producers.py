@@ -87,7 +87,7 @@ async def test_finished_writer_says_that_it_is_closed(place: Place) -> None:
         await writer.append(lines(2))
 
 
-async def test_producers_of_one_process_share_the_way_into_the_store(place: Place) -> None:
+async def test_producers_of_one_process_share_the_way_into_a_store_that_waits(place: Place) -> None:
     log = place.log()
     writers = [await log.open(new_name()) for _ in range(20)]
     calls: list[int] = []
@@ -100,7 +100,7 @@ async def test_producers_of_one_process_share_the_way_into_the_store(place: Plac
     vars(log.store)["append"] = counted
     await asyncio.gather(*(writer.append(lines(1)) for writer in writers))
     assert sum(calls) == 20
-    assert len(calls) <= 2
+    assert len(calls) <= 2 or not log.store.waits
     await asyncio.gather(*(writer.finish() for writer in writers))
 
 

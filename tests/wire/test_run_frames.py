@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_streamkit.log import Position
 from langchain_streamkit.wire.run_frames import (
     READER,
     Asked,
@@ -23,6 +22,7 @@ from langchain_streamkit.wire.run_frames import (
 )
 from langchain_streamkit.wire.socket_frames import BadFrame, error_frame
 
+GENERATION = "1f0c9a3e"
 LIMIT = 1 << 20
 FRAMES: list[Asked] = [
     Start(id="a"),
@@ -37,11 +37,8 @@ FRAMES: list[Asked] = [
 ]
 
 
-def entries(*sizes: int) -> list[tuple[Position, bytes]]:
-    return [
-        (Position("1f0c9a3e", seq), json.dumps({"seq": seq, "x": "y" * size}).encode())
-        for seq, size in enumerate(sizes, 1)
-    ]
+def entries(*sizes: int) -> list[tuple[int, bytes]]:
+    return [(seq, b'{"seq":%d,"x":"%b"}' % (seq, b"x" * size)) for seq, size in enumerate(sizes, 1)]
 
 
 @pytest.mark.parametrize("frame", FRAMES, ids=str)
@@ -94,20 +91,20 @@ def test_no_broken_frame_raises(frame: Any, at: int, noise: bytes) -> None:
 
 @given(st.lists(st.integers(0, 400), max_size=30), st.integers(300, 2000))
 def test_events_come_in_order_in_frames_below_the_limit(sizes: list[int], limit: int) -> None:
-    texts = list(pack("a", "r", entries(*sizes), limit))
+    texts = list(pack("a", "r", GENERATION, entries(*sizes), limit))
     frames = [json.loads(text) for text in texts]
     seqs = [event["seq"] for frame in frames for event in frame["events"]]
     assert seqs == list(range(1, len(sizes) + 1))
     for text, frame in zip(texts, frames, strict=True):
         assert len(text) <= limit or len(frame["events"]) == 1
-        assert frame["last_event_id"] == f"1f0c9a3e-{frame['events'][-1]['seq']}"
+        assert frame["last_event_id"] == f"{GENERATION}-{frame['events'][-1]['seq']}"
         assert (frame["id"], frame["run_id"]) == ("a", "r")
 
 
 def test_names_of_clients_are_written_as_json() -> None:
     name = 'a"b\n\u2028'
     for text in (
-        next(pack(name, "r", entries(1), LIMIT)),
+        next(pack(name, "r", GENERATION, entries(1), LIMIT)),
         begun(name, "r"),
         end(name),
         error_frame(name, {"code": "x"}),
