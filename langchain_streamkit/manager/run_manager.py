@@ -192,9 +192,10 @@ class RunManager(RunLookup):
 
         async def turn() -> None:
             assert thread_id is not None  # noqa: S101 - only then there is something to wait for
-            if busy == "cancel":
-                await self._threads.cancel(thread_id)
-            _hold(keeps, await self._threads.take_when_free(thread_id, run.run_id, user))
+            thread = await self._threads.take_when_free(
+                thread_id, run.run_id, user, stop_others=busy == "cancel"
+            )
+            _hold(keeps, thread)
 
         self._runs[run.run_id] = ManagedRun(
             run,
