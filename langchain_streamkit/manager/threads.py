@@ -23,9 +23,17 @@ _LOOK_AGAIN_S: Final = 5.0
 """How long a run that waits trusts that it is told when the thread is free."""
 
 
+_PREFIX: Final = "thread:"
+
+
+def is_thread(name: str) -> bool:
+    """Whether a log of this name is a thread's, and so no run's."""
+    return name.startswith(_PREFIX)
+
+
 def log_name(thread_id: str) -> str:
     """Return the name of a thread's log. Raises ``StreamUsageError`` for what cannot be one."""
-    return checked_name(f"thread:{thread_id}")
+    return checked_name(_PREFIX + thread_id)
 
 
 class Threads:
