@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Final, Self, get_args
 
 from langchain_streamkit.api import astream
 from langchain_streamkit.errors import ShuttingDown, StreamUsageError
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
     from langchain_streamkit.tokens.meter import Limit
 
 
+LOGGER = logging.getLogger("langchain_streamkit")
+
+END_S: Final = 5.0
+"""How long runs that are cancelled as the process ends may take for it: for ``on_end``, sinks and
+a log that is away. The process does not wait longer."""
+
+
 class RunManager(RunLookup):
     """Starts runs that go on without their readers, and finds them again by their id.
 
@@ -55,7 +63,7 @@ class RunManager(RunLookup):
             is stopped).
         shutdown_grace_s: how long runs may go on when the process ends, before they are
             cancelled (reason ``shutdown``); graphs are asked at once to stop after their present
-            step.
+            step. A cancelled run whose ``on_end`` or sink does not return is left behind.
         adopt_threads: whether threads that a checkpointer has without an owner, because they were
             not made here, are open to every user; otherwise to those without a name alone.
         options: further options of ``astream`` for every run (``timeout``, ``tokens``, ``sinks``,
@@ -140,10 +148,7 @@ class RunManager(RunLookup):
             ShuttingDown: this process is about to end.
             LogUnavailable: the log cannot be reached; nothing has begun.
         """
-        if self._closing is not None:
-            raise ShuttingDown(
-                "this server is shutting down; start the run at another one, or later"
-            )
+        self._refuse_when_closing()
         busy = _one_of("on_busy", on_busy or self._on_busy, get_args(OnBusy))
         checkpoints = Checkpoints(runnable, adopt=self.adopt_threads)
         thread_id = thread_of(thread_id, config)
@@ -188,6 +193,9 @@ class RunManager(RunLookup):
             if not waits:
                 _hold(held, await self._threads.take(thread_id, run.run_id, user))
         writer = await self.log.open(run.run_id, user=user, thread_id=thread_id)
+        if self.shutting_down:  # meanwhile, and nobody would stop the run
+            await writer.finish()
+        self._refuse_when_closing()
         keeps = held.pop_all()
 
         async def turn() -> None:
@@ -205,6 +213,12 @@ class RunManager(RunLookup):
             drain=drain,
             ended=self._run_ended,
         )
+
+    def _refuse_when_closing(self) -> None:
+        if self.shutting_down:
+            raise ShuttingDown(
+                "this server is shutting down; start the run at another one, or later"
+            )
 
     def _run_ended(self, managed: ManagedRun) -> None:
         snapshot = managed.run.snapshot
@@ -265,10 +279,14 @@ class RunManager(RunLookup):
             going = {managed.task for managed in self._runs.values()}
             if going:
                 await asyncio.wait(going, timeout=self._grace_s)
-            rest = list(self._runs.values())
-            await asyncio.gather(*(one.stop("shutdown") for one in rest), return_exceptions=True)
+            stops = [asyncio.ensure_future(one.stop("shutdown")) for one in self._runs.values()]
+            rest = {*stops, *(one.task for one in self._runs.values())}
             if rest:
-                await asyncio.wait({one.task for one in rest})
+                await asyncio.wait(rest, timeout=END_S)
+            for run_id in self._runs:
+                LOGGER.error("run %s was stopped and does not end; left behind", run_id)
+            for stop in stops:
+                stop.cancel()
         finally:
             self._leaving.set()
 
