@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from langchain_streamkit.api import astream
 from langchain_streamkit.errors import ShuttingDown, StreamUsageError
@@ -13,6 +12,7 @@ from langchain_streamkit.log import EventLog, open_log
 from langchain_streamkit.manager.calls import config_of, thread_of
 from langchain_streamkit.manager.checkpoints import Checkpoints
 from langchain_streamkit.manager.draining import Drain, drain_of, on_signal
+from langchain_streamkit.manager.ending import end_runs
 from langchain_streamkit.manager.lookup import RunLookup
 from langchain_streamkit.manager.managed import ManagedRun
 from langchain_streamkit.manager.presence import OnDisconnect, Presence
@@ -33,13 +33,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.log.writer import LogWriter
     from langchain_streamkit.runs.async_run import AsyncRun
     from langchain_streamkit.tokens.meter import Limit
-
-
-LOGGER = logging.getLogger("langchain_streamkit")
-
-END_S: Final = 5.0
-"""How long runs that are cancelled as the process ends may take for it: for ``on_end``, sinks and
-a log that is away. The process does not wait longer."""
 
 
 class RunManager(RunLookup):
@@ -274,19 +267,7 @@ class RunManager(RunLookup):
 
     async def _shut_down(self) -> None:
         try:
-            for managed in list(self._runs.values()):
-                managed.drain()
-            going = {managed.task for managed in self._runs.values()}
-            if going:
-                await asyncio.wait(going, timeout=self._grace_s)
-            stops = [asyncio.ensure_future(one.stop("shutdown")) for one in self._runs.values()]
-            rest = {*stops, *(one.task for one in self._runs.values())}
-            if rest:
-                await asyncio.wait(rest, timeout=END_S)
-            for run_id in self._runs:
-                LOGGER.error("run %s was stopped and does not end; left behind", run_id)
-            for stop in stops:
-                stop.cancel()
+            await end_runs(self._runs, self._grace_s)
         finally:
             self._leaving.set()
 
@@ -316,7 +297,14 @@ class RunManager(RunLookup):
         It may be that of several applications: the last of them ends it. Also hears the signals
         that end the server, which waits for open connections before it ends the lifespan: too late
         for those who wait in them.
+
+        Raises ``StreamUsageError`` for a manager that has ended: it does not begin again.
         """
+        if self.shutting_down:
+            raise StreamUsageError(
+                "this RunManager has ended with an earlier life of its application; make the"
+                " manager and the application anew for each, in a function make_app(), say"
+            )
         self._lives += 1
         loop = asyncio.get_running_loop()
 

@@ -11,8 +11,8 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 
-from langchain_streamkit import RunManager, ShuttingDown, astream
-from langchain_streamkit.manager import run_manager
+from langchain_streamkit import RunManager, ShuttingDown, StreamUsageError, astream
+from langchain_streamkit.manager import ending
 from langchain_streamkit.manager.draining import drain_of, on_signal
 from langchain_streamkit.testing import assert_legal
 from langchain_streamkit.testing.waiting import ahold, await_until
@@ -146,7 +146,7 @@ async def test_run_that_is_being_started_as_the_process_ends_is_refused(
 async def test_run_whose_on_end_hangs_does_not_keep_the_process(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(run_manager, "END_S", 0.05)
+    monkeypatch.setattr(ending, "END_S", 0.05)
     let_go = asyncio.Event()
 
     async def hang(snapshot: RunSnapshot) -> None:
@@ -176,6 +176,16 @@ async def test_readers_are_sent_away_when_the_runs_of_the_process_have_ended() -
     await closing
     await farewell
     await manager.aclose()
+
+
+async def test_manager_that_has_ended_says_so_to_the_next_application() -> None:
+    """As with an application of a module that two tests begin, one after the other."""
+    manager = RunManager()
+    async with manager.lifespan():
+        pass
+    with pytest.raises(StreamUsageError, match="anew"):
+        async with manager.lifespan():
+            pass
 
 
 def test_signal_is_told_to_us_and_then_to_the_server() -> None:
