@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Self
 from weakref import WeakValueDictionary
 
-from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.errors import StreamError, StreamUsageError
 from langchain_streamkit.log import tailing
 from langchain_streamkit.log.commit import commit_for
 from langchain_streamkit.log.contract import Claim
@@ -57,6 +58,8 @@ class EventLog:
         self.keep = keep
         self._commit = commit_for(store)
         self._writers: WeakValueDictionary[str, LogWriter] = WeakValueDictionary()
+        self._tasks: set[asyncio.Task[None]] = set()
+        """They give back what was claimed for who was cancelled."""
         self._stop_cancels = store.on_cancel(self._wake)
 
     def __repr__(self) -> str:
@@ -82,11 +85,14 @@ class EventLog:
         a call whose answer was lost, or for a run that was opened here and is made elsewhere.
         ``user`` is whose stream it is, and stays so; ``thread_id`` the conversation of its runs.
 
+        A caller that is cancelled holds nothing, unless it named an ``owner``.
+
         Raises ``Fenced`` while another producer has the stream, and when it is finished; a
         producer whose lease is over is closed as lost first. ``NotOwner`` for a stream of another
         user's. ``StreamUsageError`` for a name that cannot be one.
         """
         checked_name(name)
+        again = owner is not None
         owner = owner or secrets.token_hex(16)
         lease_s = self.lease_s if lease_s is None else lease_s
         claim = Claim(
@@ -101,15 +107,36 @@ class EventLog:
             user=user or "",
             thread_id=thread_id or "",
         )
-        answer = await self.store.claim(claim)
-        if answer.status == "lapsed":
-            await rescue(self.store, name)
-            answer = await self.store.claim(claim)
-        if answer.status != "ok" or answer.info is None:
-            raise refusal(name, answer.status, run_id=answer.info and answer.info.run_id)
-        writer = LogWriter(self._commit, answer.info, owner, lease_s)
+        claiming = asyncio.get_running_loop().create_task(self._claim(claim))
+        try:
+            info = await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            if not again:
+                task = asyncio.get_running_loop().create_task(
+                    self._give_back(claiming, owner, lease_s)
+                )
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            raise
+        writer = LogWriter(self._commit, info, owner, lease_s)
         self._writers[name] = writer
         return writer
+
+    async def _claim(self, claim: Claim) -> Info:
+        answer = await self.store.claim(claim)
+        if answer.status == "lapsed":
+            await rescue(self.store, claim.name)
+            answer = await self.store.claim(claim)
+        if answer.status != "ok" or answer.info is None:
+            raise refusal(claim.name, answer.status, run_id=answer.info and answer.info.run_id)
+        return answer.info
+
+    async def _give_back(self, claiming: asyncio.Task[Info], owner: str, lease_s: float) -> None:
+        """End what was claimed for somebody who was cancelled meanwhile."""
+        try:
+            await LogWriter(self._commit, await claiming, owner, lease_s).finish()
+        except StreamError:
+            return  # it was not claimed, or is lost when its lease is over
 
     async def info(self, name: str) -> Info:
         """Return what is known of the stream. Raises ``RunGone``."""
@@ -195,6 +222,8 @@ class EventLog:
         """
         for writer in list(self._writers.values()):
             await writer.aclose()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
         await self._commit.aclose()
         self._stop_cancels()
         await self.store.aclose()

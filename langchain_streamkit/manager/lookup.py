@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from langchain_streamkit.errors import NotOwner, RunGone
 from langchain_streamkit.log import EventLog, Position
-from langchain_streamkit.log.outcomes import check_after
+from langchain_streamkit.log.outcomes import check_after, gone
 from langchain_streamkit.manager.status import RunStatus, status_of
-from langchain_streamkit.manager.threads import Threads
+from langchain_streamkit.manager.threads import Threads, is_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -81,6 +81,7 @@ class RunLookup:
 
     async def status(self, run_id: str, *, user: str | _Anyone | None = ANYONE) -> RunStatus:
         """Return what a run has come to. Raises ``RunGone``, ``NotOwner``, ``LogUnavailable``."""
+        _refuse_thread(run_id)
         status = await status_of(self.log, run_id)
         if not isinstance(user, _Anyone) and status.user != user:
             raise NotOwner(f"run {run_id} belongs to another user")
@@ -90,7 +91,7 @@ class RunLookup:
         """Return the runs of a user that the log still has, oldest first."""
         found: list[RunStatus] = []
         for name in await self.log.of_user(user):
-            if not name.startswith("thread:"):
+            if not is_thread(name):
                 try:
                     found.append(await status_of(self.log, name))
                 except RunGone:
@@ -113,9 +114,16 @@ class RunLookup:
 
         Raises ``RunGone``, ``NotOwner``, ``ReplayGap``, ``LogUnavailable``.
         """
+        _refuse_thread(run_id)
         info = await self.log.info(run_id)
         if not isinstance(user, _Anyone) and info.user != (user or ""):
             raise NotOwner(f"run {run_id} belongs to another user")
         if since is not None:
             check_after(info, since)
         return info
+
+
+def _refuse_thread(run_id: str) -> None:
+    """A thread's log is beside those of runs, and tells nothing that a client may read."""
+    if is_thread(run_id):
+        raise gone(run_id)

@@ -71,7 +71,10 @@ class ManagedRun:
         heed = asyncio.get_running_loop().create_task(self._heed())
         try:
             async with self._held:
-                await self._wait_for_turn()
+                try:
+                    await self._wait_for_turn()
+                except Exception as exc:  # noqa: BLE001 -- how the run ends, before it began
+                    await self.run.fail(exc)
                 self.began = True
                 # Kept beyond the loop: leaving it would cancel a run that is to fail.
                 batches = self.run.batches()
@@ -119,7 +122,7 @@ class ManagedRun:
         entries = [event.to_json() for event in batch]
         last = batch[-1].type in TERMINAL_TYPES
         if last:  # whoever reads the end may at once start the next run of the thread
-            await self._held.aclose()
+            await self._let_go()
         loop = asyncio.get_running_loop()
         until = loop.time() + PATIENCE_S
         while True:
@@ -132,6 +135,17 @@ class ManagedRun:
                 await asyncio.sleep(_AGAIN_S)
             else:
                 return
+
+    async def _let_go(self) -> None:
+        """Give back what the run held; what fails there is no reason to withhold the end."""
+        try:
+            await self._held.aclose()
+        except Exception:
+            LOGGER.exception(
+                "what run %s held could not all be given back",
+                self.run.run_id,
+                extra={"run_id": self.run.run_id},
+            )
 
     async def _broken(self, error: Exception) -> None:
         """The log is lost, or an error of ours: nothing that the run does could be told."""

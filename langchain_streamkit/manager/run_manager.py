@@ -12,6 +12,7 @@ from langchain_streamkit.log import EventLog, open_log
 from langchain_streamkit.manager.calls import config_of, thread_of
 from langchain_streamkit.manager.checkpoints import Checkpoints
 from langchain_streamkit.manager.draining import Drain, drain_of, on_signal
+from langchain_streamkit.manager.ending import end_runs
 from langchain_streamkit.manager.lookup import RunLookup
 from langchain_streamkit.manager.managed import ManagedRun
 from langchain_streamkit.manager.presence import OnDisconnect, Presence
@@ -55,7 +56,7 @@ class RunManager(RunLookup):
             is stopped).
         shutdown_grace_s: how long runs may go on when the process ends, before they are
             cancelled (reason ``shutdown``); graphs are asked at once to stop after their present
-            step.
+            step. A cancelled run whose ``on_end`` or sink does not return is left behind.
         adopt_threads: whether threads that a checkpointer has without an owner, because they were
             not made here, are open to every user; otherwise to those without a name alone.
         options: further options of ``astream`` for every run (``timeout``, ``tokens``, ``sinks``,
@@ -140,10 +141,7 @@ class RunManager(RunLookup):
             ShuttingDown: this process is about to end.
             LogUnavailable: the log cannot be reached; nothing has begun.
         """
-        if self._closing is not None:
-            raise ShuttingDown(
-                "this server is shutting down; start the run at another one, or later"
-            )
+        self._refuse_when_closing()
         busy = _one_of("on_busy", on_busy or self._on_busy, get_args(OnBusy))
         checkpoints = Checkpoints(runnable, adopt=self.adopt_threads)
         thread_id = thread_of(thread_id, config)
@@ -188,13 +186,17 @@ class RunManager(RunLookup):
             if not waits:
                 _hold(held, await self._threads.take(thread_id, run.run_id, user))
         writer = await self.log.open(run.run_id, user=user, thread_id=thread_id)
+        if self.shutting_down:  # meanwhile, and nobody would stop the run
+            await writer.finish()
+        self._refuse_when_closing()
         keeps = held.pop_all()
 
         async def turn() -> None:
             assert thread_id is not None  # noqa: S101 - only then there is something to wait for
-            if busy == "cancel":
-                await self._threads.cancel(thread_id)
-            _hold(keeps, await self._threads.take_when_free(thread_id, run.run_id, user))
+            thread = await self._threads.take_when_free(
+                thread_id, run.run_id, user, stop_others=busy == "cancel"
+            )
+            _hold(keeps, thread)
 
         self._runs[run.run_id] = ManagedRun(
             run,
@@ -204,6 +206,12 @@ class RunManager(RunLookup):
             drain=drain,
             ended=self._run_ended,
         )
+
+    def _refuse_when_closing(self) -> None:
+        if self.shutting_down:
+            raise ShuttingDown(
+                "this server is shutting down; start the run at another one, or later"
+            )
 
     def _run_ended(self, managed: ManagedRun) -> None:
         snapshot = managed.run.snapshot
@@ -259,15 +267,7 @@ class RunManager(RunLookup):
 
     async def _shut_down(self) -> None:
         try:
-            for managed in list(self._runs.values()):
-                managed.drain()
-            going = {managed.task for managed in self._runs.values()}
-            if going:
-                await asyncio.wait(going, timeout=self._grace_s)
-            rest = list(self._runs.values())
-            await asyncio.gather(*(one.stop("shutdown") for one in rest), return_exceptions=True)
-            if rest:
-                await asyncio.wait({one.task for one in rest})
+            await end_runs(self._runs, self._grace_s)
         finally:
             self._leaving.set()
 
@@ -297,7 +297,14 @@ class RunManager(RunLookup):
         It may be that of several applications: the last of them ends it. Also hears the signals
         that end the server, which waits for open connections before it ends the lifespan: too late
         for those who wait in them.
+
+        Raises ``StreamUsageError`` for a manager that has ended: it does not begin again.
         """
+        if self.shutting_down:
+            raise StreamUsageError(
+                "this RunManager has ended with an earlier life of its application; make the"
+                " manager and the application anew for each, in a function make_app(), say"
+            )
         self._lives += 1
         loop = asyncio.get_running_loop()
 

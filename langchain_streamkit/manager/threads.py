@@ -23,9 +23,17 @@ _LOOK_AGAIN_S: Final = 5.0
 """How long a run that waits trusts that it is told when the thread is free."""
 
 
+_PREFIX: Final = "thread:"
+
+
+def is_thread(name: str) -> bool:
+    """Whether a log of this name is a thread's, and so no run's."""
+    return name.startswith(_PREFIX)
+
+
 def log_name(thread_id: str) -> str:
     """Return the name of a thread's log. Raises ``StreamUsageError`` for what cannot be one."""
-    return checked_name(f"thread:{thread_id}")
+    return checked_name(_PREFIX + thread_id)
 
 
 class Threads:
@@ -56,16 +64,23 @@ class Threads:
                 run_id=exc.run_id,
             ) from exc
 
-    async def take_when_free(self, thread_id: str, run_id: str, user: str | None) -> LogWriter:
+    async def take_when_free(
+        self, thread_id: str, run_id: str, user: str | None, *, stop_others: bool
+    ) -> LogWriter:
         """Hold the thread as soon as its present run, if any, has ended. Raises ``NotOwner``.
 
-        Runs that wait in one process get it in the order they came.
+        Runs that wait in one process get it in the order they came. With ``stop_others``, the
+        present run is stopped, and so is each that gets the thread before.
         """
+        if stop_others:
+            await self.cancel(thread_id)
         queue = self._queues.setdefault(thread_id, asyncio.Lock())
         async with queue:
-            return await self._take_next(thread_id, run_id, user)
+            return await self._take_next(thread_id, run_id, user, stop_others=stop_others)
 
-    async def _take_next(self, thread_id: str, run_id: str, user: str | None) -> LogWriter:
+    async def _take_next(
+        self, thread_id: str, run_id: str, user: str | None, *, stop_others: bool
+    ) -> LogWriter:
         woken = asyncio.Event()
         stop = await self._log.store.listen(log_name(thread_id), _Waker(woken))
         try:
@@ -74,6 +89,8 @@ class Threads:
                 try:
                     return await self.take(thread_id, run_id, user)
                 except ThreadBusy:
+                    if stop_others:
+                        await self.cancel(thread_id)
                     try:
                         async with asyncio.timeout(_LOOK_AGAIN_S):
                             await woken.wait()

@@ -82,11 +82,11 @@ class LogResponse(Response):
                 if bye.done() and not pump.done() and not line.closed:
                     await self._say_goodbye(line, pump)
             finally:
-                cut = line.closed or left.done()
+                # Before any wait: whoever cancels the request may cancel that too.
+                self._manager.leave(self._run_id, disconnected=line.closed or left.done())
                 for task in (pump, left, bye):
                     task.cancel()
                 await asyncio.wait({pump, left, bye})
-                self._manager.leave(self._run_id, disconnected=cut)
             if not pump.cancelled():
                 pump.result()
 

@@ -16,7 +16,7 @@ from tests.log.stores import WAIT_S
 
 if TYPE_CHECKING:
     from langchain_streamkit.log import EventLog
-    from langchain_streamkit.log.contract import Status
+    from langchain_streamkit.log.contract import Answer, Claim, Status
     from tests.log.stores import Place
 
 
@@ -125,6 +125,30 @@ async def test_opening_again_as_the_same_owner_goes_on(place: Place) -> None:
     assert second.generation == first.generation
     await second.finish(lines(2))
     assert [entry.data for entry in await log.read(name)] == lines(1, 2)
+
+
+async def test_who_is_cancelled_while_opening_holds_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, other, name = place.log(), place.log(), new_name()
+    claim, claimed, answered = log.store.claim, asyncio.Event(), asyncio.Event()
+
+    async def answering_late(wish: Claim) -> Answer:
+        answer = await claim(wish)
+        claimed.set()
+        await answered.wait()
+        return answer
+
+    monkeypatch.setattr(log.store, "claim", answering_late)
+    opening = asyncio.ensure_future(log.open(name, lasting=True))
+    async with asyncio.timeout(WAIT_S):
+        await claimed.wait()
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    answered.set()
+    await log.aclose()
+    await other.open(name, run_id="next", lasting=True)
 
 
 async def test_finished_stream_takes_no_other_run(place: Place) -> None:

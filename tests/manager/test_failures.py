@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -116,13 +117,41 @@ async def test_log_that_stays_away_ends_the_run_and_frees_what_it_held(
         store.away = False
 
 
+async def test_run_whose_resources_fail_to_close_still_tells_its_end(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    thread, held = new_name(), AsyncExitStack()
+
+    def fail() -> None:
+        raise ValueError("the connection was closed already")
+
+    held.callback(fail)
+    async with managing(place) as manager:
+        run_id = await manager.start(speaker(), "hi", thread_id=thread, held=held)
+        assert (await read(manager, run_id))[-1].type == "run.finished"
+        assert await manager.active(thread) is None
+    assert "the connection was closed already" in caplog.text
+
+
+async def test_run_that_cannot_have_its_thread_tells_so(place: Place) -> None:
+    """Two users name the same new thread at the same moment: one of them gets it."""
+    thread, model = new_name(), speaker()
+    async with managing(place, on_busy="queue") as manager:
+        run_ids = await asyncio.gather(
+            *(manager.start(model, "hi", user=user, thread_id=thread) for user in ("ada", "bob"))
+        )
+        runs = [await read(manager, run_id) for run_id in run_ids]
+        for events in runs:
+            assert_legal(events)
+        assert {events[-1].type for events in runs} == {"run.finished", "run.failed"}
+        assert len(model.calls) == 1
+
+
 async def test_run_that_is_not_started_holds_nothing(place: Place) -> None:
     thread, talking = new_name(), Talking()
     closed: list[str] = []
 
     async def held() -> Any:
-        from contextlib import AsyncExitStack
-
         stack = AsyncExitStack()
         stack.callback(closed.append, "closed")
         return stack

@@ -9,6 +9,7 @@ import pytest
 
 from langchain_streamkit import NotOwner, RunGone, StreamUsageError
 from langchain_streamkit.testing import ScriptedModel, assert_legal
+from tests.log.reading import new_name
 from tests.manager.managers import SAID, Talking, managing, read, speaker, text_of, until_said
 
 if TYPE_CHECKING:
@@ -125,6 +126,18 @@ async def test_run_that_was_never_there_is_gone(place: Place) -> None:
             await manager.status("1f0c9a3e")
         with pytest.raises(RunGone):
             await read(manager, "1f0c9a3e")
+
+
+async def test_lock_of_a_thread_is_no_run(place: Place) -> None:
+    talking, name = Talking(), new_name()
+    async with managing(place) as manager:
+        run_id = await manager.start(talking.model, "hi", thread_id=name)
+        lock = f"thread:{name}"
+        for asked in (manager.status(lock), manager.cancel(lock), read(manager, lock)):
+            with pytest.raises(RunGone):
+                await asked
+        talking.gate.set()
+        assert (await read(manager, run_id))[-1].type == "run.finished"
 
 
 async def test_what_cannot_run_is_refused_before_anything_begins(place: Place) -> None:

@@ -11,13 +11,16 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 
-from langchain_streamkit import RunManager, ShuttingDown, astream
+from langchain_streamkit import RunManager, ShuttingDown, StreamUsageError, astream
+from langchain_streamkit.manager import ending
 from langchain_streamkit.manager.draining import drain_of, on_signal
 from langchain_streamkit.testing import assert_legal
-from langchain_streamkit.testing.waiting import ahold
+from langchain_streamkit.testing.waiting import ahold, await_until
 from tests.manager.managers import WAIT_S, Talking, managing, read, speaker, until_said
 
 if TYPE_CHECKING:
+    from langchain_streamkit import RunSnapshot
+    from langchain_streamkit.log.contract import Answer, Claim
     from tests.log.stores import Place
 
 
@@ -113,6 +116,53 @@ async def test_run_that_waits_for_its_thread_is_stopped_too(place: Place) -> Non
         assert await reader.active("t2") is None
 
 
+async def test_run_that_is_being_started_as_the_process_ends_is_refused(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = place.log()
+    claim, claimed, answered = log.store.claim, asyncio.Event(), asyncio.Event()
+
+    async def answering_late(wish: Claim) -> Answer:
+        answer = await claim(wish)
+        claimed.set()
+        await answered.wait()
+        return answer
+
+    monkeypatch.setattr(log.store, "claim", answering_late)
+    manager = RunManager(log=log, shutdown_grace_s=0)
+    model = speaker()
+    starting = asyncio.ensure_future(manager.start(model, "hi", thread_id="t3"))
+    async with asyncio.timeout(WAIT_S):
+        await claimed.wait()
+        await manager.shut_down()
+        answered.set()
+        with pytest.raises(ShuttingDown):
+            await starting
+        assert await manager.active("t3") is None
+        await manager.aclose()
+    assert not model.calls
+
+
+async def test_run_whose_on_end_hangs_does_not_keep_the_process(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ending, "END_S", 0.05)
+    let_go = asyncio.Event()
+
+    async def hang(snapshot: RunSnapshot) -> None:
+        await let_go.wait()
+
+    async with managing(place) as reader:
+        manager = RunManager(log=place.log(), shutdown_grace_s=0.05, on_end=hang)
+        run_id = await manager.start(speaker(), "hi")
+        assert (await read(reader, run_id))[-1].type == "run.finished"
+        async with asyncio.timeout(WAIT_S):
+            await manager.aclose()
+        assert run_id in caplog.text
+        let_go.set()
+        await await_until(lambda: not manager.active_runs, WAIT_S, lambda: repr(manager))
+
+
 async def test_readers_are_sent_away_when_the_runs_of_the_process_have_ended() -> None:
     talking = Talking()
     manager = RunManager(shutdown_grace_s=WAIT_S)
@@ -126,6 +176,16 @@ async def test_readers_are_sent_away_when_the_runs_of_the_process_have_ended() -
     await closing
     await farewell
     await manager.aclose()
+
+
+async def test_manager_that_has_ended_says_so_to_the_next_application() -> None:
+    """As with an application of a module that two tests begin, one after the other."""
+    manager = RunManager()
+    async with manager.lifespan():
+        pass
+    with pytest.raises(StreamUsageError, match="anew"):
+        async with manager.lifespan():
+            pass
 
 
 def test_signal_is_told_to_us_and_then_to_the_server() -> None:

@@ -90,6 +90,16 @@ async def test_newer_run_may_stop_the_one_before(place: Place) -> None:
         assert (await read(one, second))[-1].type == "run.finished"
 
 
+async def test_newest_of_many_runs_stops_all_before_it(place: Place) -> None:
+    talking, thread = Talking(), new_name()
+    async with managing(place, on_busy="cancel") as manager:
+        older = [await manager.start(talking.model, "hi", thread_id=thread) for _ in range(3)]
+        newest = await manager.start(speaker(), "hi", thread_id=thread)
+        for run_id in older:
+            assert (await read(manager, run_id))[-1].type == "run.cancelled"
+        assert (await read(manager, newest))[-1].type == "run.finished"
+
+
 async def test_thread_of_one_user_is_not_there_for_another(place: Place) -> None:
     thread = new_name()
     async with managing(place) as manager:

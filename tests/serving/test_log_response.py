@@ -8,10 +8,14 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
+from fastapi import FastAPI
 
-from langchain_streamkit import RunManager
+from langchain_streamkit import Limits, RunManager
+from langchain_streamkit.serve.router import streamkit_router
 from langchain_streamkit.testing import ScriptedModel, Turn
+from langchain_streamkit.testing.waiting import await_until
 from tests.manager.managers import Talking, speaker
 from tests.serve.servers import WAIT_S, eventually
 from tests.serving.apps import client_of, reading, served, started
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+    from starlette.types import Message
 
     from langchain_streamkit.manager.presence import OnDisconnect
 
@@ -122,6 +127,36 @@ def test_reader_that_vanishes_is_noticed_and_its_run_stopped_only_if_that_is_sai
         eventually(lambda: manager.readers == 0)
         eventually(lambda: client.get(f"/runs/{stream.run_id}").json()["status"] == outcome)
         talking.gate.set()
+
+
+async def test_reader_whose_request_is_cancelled_at_every_wait_is_counted_no_more() -> None:
+    """As a cancel scope of anyio does it; Starlette's BaseHTTPMiddleware has one."""
+    talking, limits = Talking(), Limits(open_streams=1)
+    async with RunManager(limits=limits, shutdown_grace_s=0.01) as manager:
+        app = FastAPI()
+        app.include_router(streamkit_router(talking.model, manager=manager))
+        run_id = await manager.start(talking.model, "hi")
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "GET",
+            "path": f"/runs/{run_id}/events",
+            "query_string": b"",
+            "headers": [],
+        }
+
+        async def receive() -> Message:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        async def send(message: Message) -> None:
+            pass
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(app, scope, receive, send)
+            await await_until(lambda: manager.readers == 1, WAIT_S, lambda: repr(manager))
+            group.cancel_scope.cancel()
+        assert manager.readers == 0
+        await (await limits.open_stream(None)).release()
 
 
 def shut_down(client: httpx.Client) -> None:

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from langchain_streamkit import Budget, Limits, Quota, RunManager, StreamUsageError
+from langchain_streamkit.serve.refusals import Refusal
+from langchain_streamkit.serve.requests import read_run_request
 from langchain_streamkit.serve.router import streamkit_router
 from tests.manager.managers import Talking, speaker
 from tests.serve.servers import eventually
@@ -15,6 +18,7 @@ from tests.serving.apps import error_of, served, started
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
+    from starlette.types import Message
 
 JSON = {"content-type": "application/json"}
 
@@ -53,6 +57,20 @@ def test_body_beyond_the_limit_is_refused_before_it_is_parsed() -> None:
         response = client.post("/runs", json={"input": "x" * 2000})
         assert response.status_code == 413
         assert error_of(response)["code"] == "too_large"
+
+
+async def test_body_that_breaks_off_is_no_error_of_the_application() -> None:
+    coming: list[Message] = [
+        {"type": "http.request", "body": b'{"inp', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return coming.pop(0)
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    with pytest.raises(Refusal, match="broke off"):
+        await read_run_request(request, 100)
 
 
 def test_form_is_refused_with_what_to_send() -> None:
