@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from langchain_streamkit.log.contract import Info, LogStore, Page
 
 PAGE: Final = 500
-"""Entries read from a store at once."""
+"""Entries read from a store at once, at most."""
+PAGE_BYTES: Final = 1 << 18
+"""How many bytes a page is to have, going by the entries of the page before."""
+FIRST_PAGE: Final = 16
+"""Entries of the first page, whose size nobody knows."""
 IDLE_S: Final = 15.0
 """How long a reader with nobody to wait for trusts that it was told of everything."""
 
@@ -71,11 +75,12 @@ async def tail(
 ) -> AsyncGenerator[list[Entry]]:
     """See ``EventLog.tail``."""
     feed = Feed()
+    most = FIRST_PAGE
     stop = await store.listen(name, feed)
     try:
         while True:
             feed.settle()
-            page = await store.read(name, 0 if after is None else after.seq, PAGE)
+            page = await store.read(name, 0 if after is None else after.seq, most)
             if page is None:
                 if not wait or after is not None:
                     raise gone(name)
@@ -86,6 +91,7 @@ async def tail(
             entries = entries_of(page, after)
             if entries:
                 after = entries[-1].position
+                most = _page_after(entries)
                 yield entries
             if after.seq < info.top:
                 continue
@@ -114,6 +120,12 @@ async def tail(
                 timer.cancel()
     finally:
         stop()
+
+
+def _page_after(entries: list[Entry]) -> int:
+    """How many entries the next page may have, if they are as large as these."""
+    size = sum(len(entry.data) for entry in entries)
+    return max(1, min(PAGE, PAGE_BYTES * len(entries) // max(1, size)))
 
 
 async def _told(feed: Feed, timeout_s: float) -> None:
