@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from starlette.requests import ClientDisconnect
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.log.position import Position
@@ -56,12 +57,15 @@ async def read_run_request(request: Request, max_bytes: int) -> RunRequest:
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Return the body. Raises ``Refusal`` when it is larger than ``max_bytes``."""
+    """Return the body. Raises ``Refusal`` if it is larger than ``max_bytes``, or ends early."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise Refusal(413, "too_large", f"the body is larger than {max_bytes} bytes")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise Refusal(413, "too_large", f"the body is larger than {max_bytes} bytes")
+    except ClientDisconnect as exc:  # no failure of ours, and nobody is there to be told
+        raise Refusal(400, "incomplete", "the connection ended before the body") from exc
     return body
 
 

@@ -67,14 +67,14 @@ def _user(request: HTTPConnection) -> str:
 
 
 class _Errors(logging.Handler):
-    """Counts what is logged as an error, and shows it on stderr."""
+    """Keeps what is logged as an error, with the name of the logger."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.seen: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.seen.append(self.format(record))
+        self.seen.append(f"{record.name}: {self.format(record)}")
 
 
 def application(options: Options, errors: _Errors) -> FastAPI:

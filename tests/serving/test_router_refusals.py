@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,6 +54,26 @@ def test_body_beyond_the_limit_is_refused_before_it_is_parsed() -> None:
         response = client.post("/runs", json={"input": "x" * 2000})
         assert response.status_code == 413
         assert error_of(response)["code"] == "too_large"
+
+
+def test_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    manager, model = RunManager(), speaker()
+    left: list[int] = []
+
+    def authenticate(request: HTTPConnection) -> str:
+        left.append(1)
+        return "somebody"
+
+    with served(model, manager=manager, authenticate=authenticate) as client:
+        head = b"POST /runs HTTP/1.1\r\nhost: here\r\ncontent-length: 50\r\n\r\n{"
+        with socket.create_connection((client.base_url.host, client.base_url.port)) as link:
+            link.sendall(head)
+            eventually(lambda: left)
+        assert client.get("/health").status_code == 200
+    assert not model.calls
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_form_is_refused_with_what_to_send() -> None:
