@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import resource
 import signal
 import socket
@@ -99,7 +98,7 @@ def application(options: Options, errors: _Errors) -> FastAPI:
                 "runs": manager.active_runs,
                 "ended": dict(manager.stats.ended),
                 "tasks": len(asyncio.all_tasks()),
-                "files": len(os.listdir("/proc/self/fd")),
+                "files": len(list(Path("/proc/self/fd").iterdir())),
                 "rss": pages * resource.getpagesize(),
                 "errors": errors.seen,
             }

@@ -7,7 +7,7 @@ import json
 import random
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from tests.faults.sizes import WAIT_S
 
@@ -68,7 +68,7 @@ class Follower:
     async def follow(self) -> None:
         """Read until the end, or until there is nothing to come back for."""
         wait_s = FIRST_WAIT_S
-        while not (self.ends or self.error):
+        while True:
             before = self.received
             with suppress(OSError, EOFError):
                 await self._connection(self._ports[self.connections % len(self._ports)])
@@ -166,7 +166,7 @@ class Crowd:
     async def has(self, condition: Callable[[Follower], object]) -> None:
         """Return when all followers are so."""
         async with asyncio.timeout(WAIT_S):
-            while not all(condition(one) for one in self.followers):
+            while not all(condition(one) for one in self.followers):  # noqa: ASYNC110 - of many
                 await asyncio.sleep(0.005)
 
     async def end(self) -> None:
@@ -174,7 +174,7 @@ class Crowd:
         async with asyncio.timeout(WAIT_S):
             await asyncio.gather(*self._tasks)
 
-    async def __aenter__(self) -> Crowd:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -55,7 +55,11 @@ class WebProcess:
         link = HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
         try:
             data = None if body is None else json.dumps(body)
-            headers = {"x-user": user, "prefer": "respond-async", "content-type": "application/json"}
+            headers = {
+                "x-user": user,
+                "prefer": "respond-async",
+                "content-type": "application/json",
+            }
             link.request(method, path, data, headers)
             response = link.getresponse()
             said = response.read()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -36,7 +35,8 @@ async def test_clients_that_never_read_cost_little_memory_and_others_live(
     warm = process.start_run(10, 0, size)
     eventually(lambda: process.status(warm)["status"] == "finished")
     run_id = process.start_run(words, 0.002, size)
-    clients = [raw(process.port, run_id) for _ in range(stuck)]
+    for _ in range(stuck):
+        raw(process.port, run_id)
     eventually(lambda: process.state()["readers"] == stuck)
     before = process.state()["rss"]
     most = before
@@ -125,6 +125,8 @@ def let_go(process: WebProcess, idle: dict[str, int]) -> float:
     """Return how long it took until the process held no more tasks and sockets than when idle."""
     # A log keeps what connections to Redis it needed at once, and a thread or two.
     return eventually(
-        lambda: (now := process.state())["files"] <= idle["files"] + 25
-        and now["tasks"] <= idle["tasks"] + 3
+        lambda: (
+            (now := process.state())["files"] <= idle["files"] + 25
+            and now["tasks"] <= idle["tasks"] + 3
+        )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.log.servers import RedisServer
 
 READERS = 20
+LEASE_S = 2.0
 WORDS = 200
 WORD_BYTES = 10_000
 BUFFER = 1 << 15
@@ -85,22 +87,36 @@ async def test_reader_of_a_log_that_expires_is_told_that_it_is_gone(
     status, _, refused = process.ask("GET", f"{path}?since={position}")
     assert (status, refused["error"]["code"]) == (410, "run_gone")
     assert process.ask("GET", path)[0] == 404
-    tell("log expired under slow readers", readers=READERS, told_run_gone=len(told), ttl_s=1.0,
-         gone_after_s=gone_s)
+    tell(
+        "log expired under slow readers",
+        readers=READERS,
+        told_run_gone=len(told),
+        ttl_s=1.0,
+        gone_after_s=gone_s,
+    )
 
 
 async def test_reader_of_a_run_that_goes_on_is_told_when_its_log_is_removed(
     shared_redis: RedisServer, web: Callable[..., WebProcess], admin: Redis
 ) -> None:
-    maker, other = web(shared_redis.url), web(shared_redis.url)
+    maker, other = (web(shared_redis.url, lease_s=LEASE_S) for _ in range(2))
     run_id = maker.start_run(2_000, 0.02)
     async with Crowd() as crowd:
         crowd.add(*(Follower([(maker, other)[n % 2].port], run_id) for n in range(READERS)))
         await crowd.has(lambda one: one.received > 10)
         admin.delete(f"sk:{{{run_id}}}:s", f"sk:{{{run_id}}}:m")
+        removed = time.monotonic()
         await crowd.end()
         stopped_s = eventually(lambda: maker.state()["runs"] == 0)
     assert {one.error["code"] for one in crowd.followers} == {"run_gone"}
+    told_s = max(one.ended_at for one in crowd.followers) - removed
+    assert told_s < LEASE_S + 1
     assert total(crowd.followers, "lost") == total(crowd.followers, "doubled") == 0
-    tell("log removed under a run", readers=READERS, told_run_gone=READERS,
-         run_stopped_after_s=stopped_s)
+    tell(
+        "log removed under a run",
+        readers=READERS,
+        told_run_gone=READERS,
+        lease_s=LEASE_S,
+        told_after_s=told_s,
+        run_stopped_after_s=told_s + stopped_s,
+    )

@@ -47,9 +47,7 @@ async def test_run_of_a_killed_process_fails_within_the_lease_and_holds_nothing(
     shared_redis: RedisServer, web: Callable[..., WebProcess]
 ) -> None:
     limits = {"url": shared_redis.url, "concurrent_runs": 1, "lease_s": LEASE_S}
-    maker, other = (
-        web(shared_redis.url, lease_s=LEASE_S, limits=limits) for _ in range(2)
-    )
+    maker, other = (web(shared_redis.url, lease_s=LEASE_S, limits=limits) for _ in range(2))
     run_id = maker.start_run(2_000, 0.02, thread_id=f"thread-{maker.port}")
     async with Crowd() as crowd:
         crowd.add(*(Follower([other.port], run_id) for _ in range(20)))

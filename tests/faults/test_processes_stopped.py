@@ -74,4 +74,3 @@ async def test_producer_that_wakes_up_within_its_lease_goes_on(
         await crowd.end()
     assert {one.outcome for one in crowd.followers} == {"run.finished"}
     tell("producer stopped within its lease, and continued", **complete(crowd.followers))
-

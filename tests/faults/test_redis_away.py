@@ -33,9 +33,7 @@ def durable(tmp_path: Path) -> Iterator[RedisServer]:
     server.kill()
 
 
-def start(
-    crowd: Crowd, processes: list[WebProcess], words: int, pause_s: float
-) -> list[str]:
+def start(crowd: Crowd, processes: list[WebProcess], words: int, pause_s: float) -> list[str]:
     """Ten runs of two processes, with fifty readers at both."""
     runs = [processes[number % 2].start_run(words, pause_s) for number in range(RUNS)]
     ports = [process.port for process in processes]
