@@ -24,7 +24,7 @@ PIP := -m pip install --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types pytest format schema bench lowest clean python-found
+.PHONY: help demo test lint types pytest format schema bench chaos lowest clean python-found
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -54,6 +54,9 @@ schema: $(VENV)/.dev-installed ## write the JSON Schema and TypeScript types of 
 
 bench: $(VENV)/.dev-installed ## the table of what watching a run costs
 	$(VENV)/bin/python -m benchmarks
+
+chaos: $(VENV)/.dev-installed ## the faults a served run survives, ten times as long, with figures
+	STREAMKIT_CHAOS=long $(VENV)/bin/python -m pytest tests/faults --no-cov -s -q --timeout 1800
 
 # Old releases may use what newer Pythons and peers have since deprecated: not ours to repair.
 lowest: $(LOWEST)/.dev-installed ## the tests on the oldest versions that pyproject.toml allows

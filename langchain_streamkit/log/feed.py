@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
 MOST_ENTRIES: Final = 256
-MOST_BYTES: Final = 1 << 20
+MOST_BYTES: Final = 1 << 18
 
 
 class Feed:

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from langchain_streamkit.log.contract import Info, LogStore, Page
 
 PAGE: Final = 500
-"""Entries read from a store at once."""
+"""Entries read from a store at once, at most."""
+PAGE_BYTES: Final = 1 << 18
+"""How many bytes a page is to have, going by the entries of the page before."""
+FIRST_PAGE: Final = 16
+"""Entries of the first page, whose size nobody knows."""
 IDLE_S: Final = 15.0
 """How long a reader with nobody to wait for trusts that it was told of everything."""
 
@@ -89,11 +93,12 @@ async def tail(
 ) -> AsyncGenerator[Stretch]:
     """See ``EventLog.follow``."""
     feed = Feed()
+    most = FIRST_PAGE
     stop = await store.listen(name, feed)
     try:
         while True:
             feed.settle()
-            page = await store.read(name, 0 if after is None else after.seq, PAGE)
+            page = await store.read(name, 0 if after is None else after.seq, most)
             if page is None:
                 if not wait or after is not None:
                     raise gone(name)
@@ -103,6 +108,7 @@ async def tail(
             after = after or Position(info.generation, 0)
             if stretch := stretch_of(page, after):
                 after = Position(info.generation, after.seq + len(stretch.data))
+                most = _page_after(stretch.data)
                 yield stretch
             last = after.seq
             if last < info.top:
@@ -129,6 +135,12 @@ async def tail(
             after = Position(info.generation, last)
     finally:
         stop()
+
+
+def _page_after(entries: Sequence[bytes]) -> int:
+    """How many entries the next page may have, if they are as large as these."""
+    size = sum(map(len, entries))
+    return max(1, min(PAGE, PAGE_BYTES * len(entries) // max(1, size)))
 
 
 async def _told(feed: Feed, timeout_s: float) -> None:

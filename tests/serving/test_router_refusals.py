@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
 from langchain_streamkit import Budget, Limits, Quota, RunManager, StreamUsageError
-from langchain_streamkit.serve.refusals import Refusal
-from langchain_streamkit.serve.requests import read_run_request
 from langchain_streamkit.serve.router import streamkit_router
 from tests.manager.managers import Talking, speaker
 from tests.serve.servers import eventually
@@ -18,7 +16,6 @@ from tests.serving.apps import error_of, served, started
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
-    from starlette.types import Message
 
 JSON = {"content-type": "application/json"}
 
@@ -59,18 +56,24 @@ def test_body_beyond_the_limit_is_refused_before_it_is_parsed() -> None:
         assert error_of(response)["code"] == "too_large"
 
 
-async def test_body_that_breaks_off_is_no_error_of_the_application() -> None:
-    coming: list[Message] = [
-        {"type": "http.request", "body": b'{"inp', "more_body": True},
-        {"type": "http.disconnect"},
-    ]
+def test_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    manager, model = RunManager(), speaker()
+    left: list[int] = []
 
-    async def receive() -> Message:
-        return coming.pop(0)
+    def authenticate(request: HTTPConnection) -> str:
+        left.append(1)
+        return "somebody"
 
-    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
-    with pytest.raises(Refusal, match="broke off"):
-        await read_run_request(request, 100)
+    with served(model, manager=manager, authenticate=authenticate) as client:
+        head = b"POST /runs HTTP/1.1\r\nhost: here\r\ncontent-length: 50\r\n\r\n{"
+        with socket.create_connection((client.base_url.host, client.base_url.port)) as link:
+            link.sendall(head)
+            eventually(lambda: left)
+        assert client.get("/health").status_code == 200
+    assert not model.calls
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_form_is_refused_with_what_to_send() -> None:
