@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from langchain_streamkit.api import astream
-from langchain_streamkit.errors import ShuttingDown, StreamUsageError
+from langchain_streamkit.errors import ShuttingDown
 from langchain_streamkit.log import EventLog, open_log
 from langchain_streamkit.manager.calls import config_of, thread_of
 from langchain_streamkit.manager.checkpoints import Checkpoints
@@ -16,9 +16,14 @@ from langchain_streamkit.manager.lookup import RunLookup
 from langchain_streamkit.manager.managed import ManagedRun
 from langchain_streamkit.manager.presence import OnDisconnect, Presence
 from langchain_streamkit.manager.quotas import refuse_spent
+from langchain_streamkit.manager.settings import (
+    checked_limits,
+    checked_options,
+    one_of,
+    seconds,
+)
 from langchain_streamkit.manager.stats import Stats
 from langchain_streamkit.manager.threads import OnBusy
-from langchain_streamkit.text import short_repr
 from langchain_streamkit.tokens.meter import as_limits
 from langchain_streamkit.tokens.quota import Quota
 
@@ -47,6 +52,7 @@ class RunManager(RunLookup):
         limits: what each user may have at once, and start in a minute (``Limits``).
         quotas: a ``Quota``, or several, that every run is held to; a run is refused when one of
             them is spent.
+        budget: a ``Budget``, or several, that each run is held to, beside what ``start`` is given.
         on_disconnect: what becomes of a run whose last reader has left: ``"continue"``, or
             ``"cancel"`` (reason ``disconnect``) if nobody reads it again for
             ``disconnect_grace_s`` seconds.
@@ -61,6 +67,8 @@ class RunManager(RunLookup):
         options: further options of ``astream`` for every run (``timeout``, ``tokens``, ``sinks``,
             ``on_end``, …); those of ``start`` win.
 
+    Raises ``StreamUsageError`` for what cannot work as written.
+
     Use it as ``async with RunManager(...) as manager`` or give ``manager.lifespan`` to your
     application. One instance belongs to one event loop.
     """
@@ -71,6 +79,7 @@ class RunManager(RunLookup):
         log: EventLog | str = "memory://",
         limits: Limits | None = None,
         quotas: Iterable[Quota] | Quota = (),
+        budget: Limit | Iterable[Limit] | None = None,
         on_disconnect: OnDisconnect = "continue",
         disconnect_grace_s: float = 5.0,
         on_busy: OnBusy = "reject",
@@ -78,16 +87,18 @@ class RunManager(RunLookup):
         adopt_threads: bool = False,
         **options: Any,
     ) -> None:
-        _one_of("on_disconnect", on_disconnect, get_args(OnDisconnect))
-        _one_of("on_busy", on_busy, get_args(OnBusy))
+        one_of("on_disconnect", on_disconnect, get_args(OnDisconnect))
+        one_of("on_busy", on_busy, get_args(OnBusy))
+        seconds("disconnect_grace_s", disconnect_grace_s)
+        self._limits = checked_limits(limits)
+        self._budget = (*as_limits(quotas), *as_limits(budget))
+        self._quotas = [one for one in self._budget if isinstance(one, Quota)]
+        self._grace_s = seconds("shutdown_grace_s", shutdown_grace_s)
+        self._options = checked_options(options)
         super().__init__(log if isinstance(log, EventLog) else open_log(log))
         self.stats = Stats()
-        self._limits = limits
-        self._quotas = [one for one in as_limits(quotas) if isinstance(one, Quota)]
         self._on_busy: OnBusy = on_busy
-        self._grace_s = shutdown_grace_s
         self.adopt_threads = adopt_threads
-        self._options = options
         self._presence = Presence(self.log, on_disconnect, disconnect_grace_s)
         self._runs: dict[str, ManagedRun] = {}
         self._closing: asyncio.Task[None] | None = None
@@ -144,7 +155,7 @@ class RunManager(RunLookup):
             raise ShuttingDown(
                 "this server is shutting down; start the run at another one, or later"
             )
-        busy = _one_of("on_busy", on_busy or self._on_busy, get_args(OnBusy))
+        busy = one_of("on_busy", on_busy or self._on_busy, get_args(OnBusy))
         checkpoints = Checkpoints(runnable, adopt=self.adopt_threads)
         thread_id = thread_of(thread_id, config)
         async with held or AsyncExitStack() as holding:  # until it is handed to the run
@@ -161,7 +172,7 @@ class RunManager(RunLookup):
                 thread_id=thread_id,
                 user=user,
                 call={**(drain.call if drain else {}), **(call or {})} or None,
-                budget=(*self._quotas, *as_limits(budget)) or None,
+                budget=(*self._budget, *as_limits(budget)) or None,
                 **{**self._options, **options},
             )
             refuse_spent(self._quotas, user, thread_id)
@@ -316,10 +327,3 @@ class RunManager(RunLookup):
 
 def _hold(held: AsyncExitStack, writer: LogWriter) -> None:
     held.push_async_callback(writer.finish)
-
-
-def _one_of(option: str, value: Any, known: tuple[str, ...]) -> Any:
-    if value not in known:
-        names = " or ".join(f"{option}={name!r}" for name in known)
-        raise StreamUsageError(f"{option}={short_repr(value)} is not known; write {names}")
-    return value
