@@ -17,9 +17,14 @@ from langchain_streamkit.manager.lookup import RunLookup
 from langchain_streamkit.manager.managed import ManagedRun
 from langchain_streamkit.manager.presence import OnDisconnect, Presence
 from langchain_streamkit.manager.quotas import refuse_spent
+from langchain_streamkit.manager.settings import (
+    checked_limits,
+    checked_options,
+    one_of,
+    seconds,
+)
 from langchain_streamkit.manager.stats import Stats
 from langchain_streamkit.manager.threads import OnBusy
-from langchain_streamkit.text import short_repr
 from langchain_streamkit.tokens.meter import as_limits
 from langchain_streamkit.tokens.quota import Quota
 
@@ -48,6 +53,7 @@ class RunManager(RunLookup):
         limits: what each user may have at once, and start in a minute (``Limits``).
         quotas: a ``Quota``, or several, that every run is held to; a run is refused when one of
             them is spent.
+        budget: a ``Budget``, or several, that each run is held to, beside what ``start`` is given.
         on_disconnect: what becomes of a run whose last reader has left: ``"continue"``, or
             ``"cancel"`` (reason ``disconnect``) if nobody reads it again for
             ``disconnect_grace_s`` seconds.
@@ -62,6 +68,8 @@ class RunManager(RunLookup):
         options: further options of ``astream`` for every run (``timeout``, ``tokens``, ``sinks``,
             ``on_end``, …); those of ``start`` win.
 
+    Raises ``StreamUsageError`` for what cannot work as written.
+
     Use it as ``async with RunManager(...) as manager`` or give ``manager.lifespan`` to your
     application. One instance belongs to one event loop.
     """
@@ -72,6 +80,7 @@ class RunManager(RunLookup):
         log: EventLog | str = "memory://",
         limits: Limits | None = None,
         quotas: Iterable[Quota] | Quota = (),
+        budget: Limit | Iterable[Limit] | None = None,
         on_disconnect: OnDisconnect = "continue",
         disconnect_grace_s: float = 5.0,
         on_busy: OnBusy = "reject",
@@ -79,21 +88,30 @@ class RunManager(RunLookup):
         adopt_threads: bool = False,
         **options: Any,
     ) -> None:
-        _one_of("on_disconnect", on_disconnect, get_args(OnDisconnect))
-        _one_of("on_busy", on_busy, get_args(OnBusy))
-        super().__init__(log if isinstance(log, EventLog) else open_log(log))
+        one_of("on_disconnect", on_disconnect, get_args(OnDisconnect))
+        one_of("on_busy", on_busy, get_args(OnBusy))
+        seconds("disconnect_grace_s", disconnect_grace_s)
+        self._limits = checked_limits(limits)
+        self._budget = (*as_limits(quotas), *as_limits(budget))
+        self._quotas = [one for one in self._budget if isinstance(one, Quota)]
+        self._grace_s = seconds("shutdown_grace_s", shutdown_grace_s)
+        self._options = checked_options(options)
         self.stats = Stats()
-        self._limits = limits
-        self._quotas = [one for one in as_limits(quotas) if isinstance(one, Quota)]
         self._on_busy: OnBusy = on_busy
-        self._grace_s = shutdown_grace_s
         self.adopt_threads = adopt_threads
-        self._options = options
-        self._presence = Presence(self.log, on_disconnect, disconnect_grace_s)
+        self._where = log
+        self._on_disconnect: OnDisconnect = on_disconnect
+        self._disconnect_grace_s = disconnect_grace_s
+        self._lives = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        where = self._where
+        super().__init__(where if isinstance(where, EventLog) else open_log(where))
+        self._presence = Presence(self.log, self._on_disconnect, self._disconnect_grace_s)
         self._runs: dict[str, ManagedRun] = {}
         self._closing: asyncio.Task[None] | None = None
         self._leaving = asyncio.Event()
-        self._lives = 0
 
     def __repr__(self) -> str:
         return f"<RunManager of {len(self._runs)} runs, log {self.log!r}>"
@@ -142,7 +160,7 @@ class RunManager(RunLookup):
             LogUnavailable: the log cannot be reached; nothing has begun.
         """
         self._refuse_when_closing()
-        busy = _one_of("on_busy", on_busy or self._on_busy, get_args(OnBusy))
+        busy = one_of("on_busy", on_busy or self._on_busy, get_args(OnBusy))
         checkpoints = Checkpoints(runnable, adopt=self.adopt_threads)
         thread_id = thread_of(thread_id, config)
         async with held or AsyncExitStack() as holding:  # until it is handed to the run
@@ -159,7 +177,7 @@ class RunManager(RunLookup):
                 thread_id=thread_id,
                 user=user,
                 call={**(drain.call if drain else {}), **(call or {})} or None,
-                budget=(*self._quotas, *as_limits(budget)) or None,
+                budget=(*self._budget, *as_limits(budget)) or None,
                 **{**self._options, **options},
             )
             refuse_spent(self._quotas, user, thread_id)
@@ -298,13 +316,17 @@ class RunManager(RunLookup):
         that end the server, which waits for open connections before it ends the lifespan: too late
         for those who wait in them.
 
-        Raises ``StreamUsageError`` for a manager that has ended: it does not begin again.
+        A manager whose log is a URL may live again, with its log opened anew, as the application of
+        tests does. Raises ``StreamUsageError`` for another one that has ended.
         """
-        if self.shutting_down:
-            raise StreamUsageError(
-                "this RunManager has ended with an earlier life of its application; make the"
-                " manager and the application anew for each, in a function make_app(), say"
-            )
+        if self._closing is not None and not self._lives:
+            if isinstance(self._where, EventLog):
+                raise StreamUsageError(
+                    "this RunManager has ended with an earlier life of its application, and so has"
+                    " the log it was given; write RunManager(log='memory://'), or another URL, to"
+                    " have one for each life"
+                )
+            self._begin()
         self._lives += 1
         loop = asyncio.get_running_loop()
 
@@ -323,10 +345,3 @@ class RunManager(RunLookup):
 
 def _hold(held: AsyncExitStack, writer: LogWriter) -> None:
     held.push_async_callback(writer.finish)
-
-
-def _one_of(option: str, value: Any, known: tuple[str, ...]) -> Any:
-    if value not in known:
-        names = " or ".join(f"{option}={name!r}" for name in known)
-        raise StreamUsageError(f"{option}={short_repr(value)} is not known; write {names}")
-    return value

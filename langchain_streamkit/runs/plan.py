@@ -257,7 +257,8 @@ def _check_graph_call(graph: Any, value: object, config: RunnableConfig) -> None
     raise StreamUsageError(
         f"{graph.get_name()} has a checkpointer, so it needs to know which conversation this is;"
         " write thread_id='...'",
-        wire='"thread_id" is missing: a string that names the conversation',
+        wire='"thread_id" is missing: this graph keeps conversations; name yours by a string of'
+        ' your choice, {"input": ..., "thread_id": "1"}',
     )
 
 

@@ -87,11 +87,11 @@ def refusal_of(error: Exception) -> Refusal:
         case NotOwner() | RunGone():
             return Refusal(404, "not_found", "there is no such run or thread, or no longer")
         case ReplayGap(oldest=oldest):
-            said = "some events after this position are no longer kept; read from the beginning"
-            refusal = Refusal(410, "replay_gap", said)
-            if oldest is not None:
-                refusal.error["oldest"] = str(oldest)
-            return refusal
+            said = "this position is none of this run's, or what follows it is no longer all kept"
+            if oldest is None:
+                return Refusal(410, "replay_gap", said)
+            said += f"; read from {oldest} on"
+            return Refusal(410, "replay_gap", said, oldest=str(oldest))
         case ProducerLost():
             return Refusal(410, "producer_lost", "the run was lost before it began; start it again")
         case ThreadBusy(run_id=run_id):

@@ -14,14 +14,16 @@ from urllib.parse import quote
 
 import msgspec
 
-from langchain_streamkit.errors import LogUnavailable, RunGone, StreamError
+from langchain_streamkit.errors import LogUnavailable, RunGone, StreamError, StreamUsageError
 from langchain_streamkit.serve.client_files import client_file
 from langchain_streamkit.serve.describing import describe
+from langchain_streamkit.serve.line import require_positive
 from langchain_streamkit.serve.log_response import LogResponse
 from langchain_streamkit.serve.metrics import metrics_text
 from langchain_streamkit.serve.refusals import Refusal, refusal_of
 from langchain_streamkit.serve.requests import position_of, prefers_async, read_run_request
 from langchain_streamkit.serve.service import Hooks, RunService
+from langchain_streamkit.text import short_repr
 
 try:
     from fastapi import APIRouter
@@ -101,6 +103,14 @@ def streamkit_router(
     from langchain_streamkit.manager.run_manager import RunManager
     from langchain_streamkit.serve.run_socket import run_sockets
 
+    require_positive(
+        max_body_bytes=max_body_bytes, heartbeat_s=heartbeat_s, send_timeout_s=send_timeout_s
+    )
+    given: Any = manager
+    if given is not None and not isinstance(given, RunManager):
+        raise StreamUsageError(
+            f"manager={short_repr(given)} is no RunManager; write manager=RunManager(log='sqlite:///runs.db')"
+        )
     manager = manager or RunManager()
     hooks = Hooks(authenticate, config_for, context_for, parse_input, on_end)
     service = RunService(

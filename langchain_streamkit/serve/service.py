@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from langchain_streamkit.errors import NotOwner, RunGone, StreamUsageError
 from langchain_streamkit.manager.checkpoints import Checkpoints, plain_messages
 from langchain_streamkit.runs.options import checked_on_end
+from langchain_streamkit.serve.origins import checked_origins
 from langchain_streamkit.serve.refusals import Refusal, broken_off
 from langchain_streamkit.serve.requests import refuse_foreign
 from langchain_streamkit.serve.served import Servable, Served, as_input
@@ -56,14 +57,12 @@ class RunService:
                 raise StreamUsageError(f"{name}= takes a function, plain or async, not {hook!r}")
         checked_on_end(hooks.on_end)
         Projection(view, metadata=metadata)  # an unknown view fails here, not in a client's run
-        if isinstance(allow_origins, str):
-            raise StreamUsageError(f"write allow_origins=[{allow_origins!r}]")
         self.manager = manager
         self._view: View = view
         self._metadata = metadata
         self._served = Served(servable)
         self._hooks = hooks
-        self._origins = frozenset(allow_origins)
+        self._origins = checked_origins(allow_origins)
 
     async def user_of(self, request: HTTPConnection) -> str | None:
         """Return who asks; None where nobody is asked who they are. Raises ``Refusal``."""

@@ -12,6 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 
 from langchain_streamkit import RunManager, ShuttingDown, StreamUsageError, astream
+from langchain_streamkit.log import open_log
 from langchain_streamkit.manager import ending
 from langchain_streamkit.manager.draining import drain_of, on_signal
 from langchain_streamkit.testing import assert_legal
@@ -178,12 +179,22 @@ async def test_readers_are_sent_away_when_the_runs_of_the_process_have_ended() -
     await manager.aclose()
 
 
-async def test_manager_that_has_ended_says_so_to_the_next_application() -> None:
+async def test_manager_lives_again_with_the_next_application() -> None:
     """As with an application of a module that two tests begin, one after the other."""
     manager = RunManager()
+    for _ in range(2):
+        async with manager.lifespan():
+            run_id = await manager.start(speaker(), "hi")
+            assert (await read(manager, run_id))[-1].type == "run.finished"
+        with pytest.raises(ShuttingDown):
+            await manager.start(speaker(), "hi")
+
+
+async def test_manager_whose_log_has_ended_with_it_says_so_to_the_next_application() -> None:
+    manager = RunManager(log=open_log("memory://"))
     async with manager.lifespan():
         pass
-    with pytest.raises(StreamUsageError, match="anew"):
+    with pytest.raises(StreamUsageError, match="another URL"):
         async with manager.lifespan():
             pass
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import interrupt
 from starlette.routing import Route
 
 from langchain_streamkit.cli import main
 from tests.conftest import require
 from tests.serve.servers import serving as app_serving
-from tests.serving.apps import client_of, started
+from tests.serving.apps import client_of, served, started
 from tests.serving.commands import START_S, Command, environment, serving
 from tests.test_docs import section
 from tests.test_project import ROOT
@@ -53,7 +58,8 @@ def test_command_that_both_show_is_the_one_that_is_tested() -> None:
 @pytest.mark.parametrize("text", [PAGE, section("Serve it")], ids=["docs", "README"])
 def test_curl_lines_start_a_run_and_go_on_with_it(command: Command, text: str) -> None:
     require(shutil.which("curl"), "curl", "sudo apt-get install curl")
-    start, resume, *cancel = [line for line in shell(text) if line.startswith("curl")]
+    lines = [line for line in shell(text) if line.startswith("curl")]
+    start, resume, *cancel = (line for line in lines if "t1" not in line)
     whole = run(start, command)
     ids = re.findall(r"^id: (.+)$", whole, re.MULTILINE)
     names = {"RUN_ID": re.findall(r'"run_id":"([^"]+)"', whole)[0], "LAST_ID": ids[2]}
@@ -61,6 +67,25 @@ def test_curl_lines_start_a_run_and_go_on_with_it(command: Command, text: str) -
     assert re.findall(r"^id: (.+)$", rest, re.MULTILINE) == ids[3:]
     for line in cancel:
         assert '"status":"finished"' in run(line, command, **names)
+
+
+def test_curl_lines_answer_a_run_that_waits_for_a_human() -> None:
+    def ask(state: MessagesState) -> Any:
+        return {"messages": [("ai", interrupt("Send it?"))]}
+
+    builder = StateGraph(MessagesState).add_node("ask", ask).add_edge(START, "ask")
+    _, _, _, start, read, answer = (line for line in shell(PAGE) if line.startswith("curl"))
+    with served(builder.compile(checkpointer=InMemorySaver())) as client:
+        client.post("/runs", json=body_of(start))
+        [waiting] = client.get(read.removeprefix(f"curl {ADDRESS}")).json()["interrupts"]
+        resumed = body_of(answer.replace("'$INTERRUPT_ID'", waiting["interrupt_id"]))
+        assert '"run.finished"' in client.post("/runs", json=resumed).text
+        thread = client.get("/threads/t1/messages").json()
+    assert [message["content"] for message in thread["messages"]] == ["Mail Bob", "yes"]
+
+
+def body_of(line: str) -> Any:
+    return json.loads(shlex.split(line)[-1])
 
 
 def run(line: str, command: Command, **names: str) -> str:
