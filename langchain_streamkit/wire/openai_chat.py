@@ -197,8 +197,8 @@ def chat_reply(
 ) -> Reply:
     """Return a whole run as a ``chat.completion``, or as an error with its HTTP status.
 
-    The options are those of ``ChatEncoder``; messages that were aborted or retracted are not in
-    it. Raises ``StreamUsageError`` for events that do not end a run.
+    The options are those of ``ChatEncoder``; messages of attempts that died are not in it.
+    Raises ``StreamUsageError`` for events that do not end a run.
     """
     require_tools_shown(tools)
     snapshot = RunSnapshot()
@@ -229,7 +229,8 @@ def chat_reply(
 
 
 def _is_said(message: MessageView) -> bool:
-    return message.stands and message.audience == "user" and message.role == "assistant"
+    stands = message.stands or message.reason == "budget"  # cut short, as the answer is
+    return stands and message.audience == "user" and message.role == "assistant"
 
 
 def _fields(start: ev.RunStarted, model: str | None, kind: str) -> dict[str, Any]:

@@ -156,6 +156,8 @@ class ResponsesEncoder:
                 return self._done(event)
             case ev.MessageFinished():
                 self._reason = event.finish_reason
+            case ev.MessageAborted(reason="budget"):
+                pass  # cut short, as the response is
             case ev.MessageAborted() | ev.MessageRetracted():
                 self._reason = None
                 self._items = [one for one in self._items if one[0] != event.message_id]
