@@ -18,6 +18,7 @@ from langchain_streamkit.snapshot import RunSnapshot
 from langchain_streamkit.wire.one_voice import OneVoice
 from langchain_streamkit.wire.openai_terms import (
     DONE,
+    CallIds,
     End,
     Reply,
     ToolsShown,
@@ -87,8 +88,7 @@ class ChatEncoder:
         """By the block of a call: its number in the answer."""
         self._empty: set[tuple[str, int]] = set()
         """Calls without arguments so far."""
-        self._sent: set[str] = set()
-        """Ids of the calls that were sent."""
+        self._ids = CallIds()
         self._reason: str | None = None
 
     def opening(self) -> bytes:
@@ -148,10 +148,10 @@ class ChatEncoder:
         key = (event.message_id, event.index)
         match event:
             case ev.ToolCallStarted(tool_call_id=call_id, name=name):
-                self._sent.add(call_id)
                 number = self._calls[key] = len(self._calls)
                 self._empty.add(key)
-                return {"tool_calls": [{"index": number, **_call(call_id, name, "")}]}
+                call = _call(self._ids.told(call_id), name, "")
+                return {"tool_calls": [{"index": number, **call}]}
             case ev.ToolCallDelta(args=args):
                 self._empty.discard(key)
             case _ if key in self._empty:  # clients parse the text, and "" is no JSON
@@ -167,9 +167,9 @@ class ChatEncoder:
             return [frame(to_json(error_of(failure))), DONE]
         frames: list[bytes] = []
         pending = pending_of(event)
-        if left := [call for call in pending if call.tool_call_id not in self._sent]:
+        if left := [call for call in pending if call.tool_call_id not in self._ids]:
             numbered = enumerate(left, len(self._calls))
-            calls = [{"index": number, **_pending(call)} for number, call in numbered]
+            calls = [{"index": number, **_pending(call, self._ids)} for number, call in numbered]
             frames.append(self._delta({"tool_calls": calls}))
         reason = _finish_reason(event, self._reason)
         frames.append(self._delta({}, reason, metadata_of(event)))
@@ -214,9 +214,10 @@ def chat_reply(
     if hold_back:
         said = [m for m in said if m.status == "finished"][-1:]
     message = _message(said)
-    calls = [_shown(call) for m in said for call in m.tool_calls] if tools == "all" else []
-    sent = {call["id"] for call in calls}
-    calls += [_pending(call) for call in pending_of(last) if call.tool_call_id not in sent]
+    ids = CallIds()
+    calls = [_shown(call, ids) for m in said for call in m.tool_calls] if tools == "all" else []
+    left = [call for call in pending_of(last) if call.tool_call_id not in ids]
+    calls += [_pending(call, ids) for call in left]
     if calls:
         message["tool_calls"] = calls
     reason = _finish_reason(last, said[-1].finish_reason if said else None)
@@ -271,13 +272,13 @@ def _call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
     return {"id": call_id, "type": "function", "function": function}
 
 
-def _pending(call: ev.PendingToolCall) -> dict[str, Any]:
-    return _call(call.tool_call_id, call.name, arguments_of(call.args))
+def _pending(call: ev.PendingToolCall, ids: CallIds) -> dict[str, Any]:
+    return _call(ids.told(call.tool_call_id), call.name, arguments_of(call.args))
 
 
-def _shown(call: ToolCallView) -> dict[str, Any]:
+def _shown(call: ToolCallView, ids: CallIds) -> dict[str, Any]:
     args = call.args if call.invalid is None else call.invalid.text
-    return _call(call.tool_call_id, call.name, arguments_of(args))
+    return _call(ids.told(call.tool_call_id), call.name, arguments_of(args))
 
 
 def _usage(usage: ev.Usage) -> dict[str, Any]:

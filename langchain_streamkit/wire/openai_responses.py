@@ -17,6 +17,7 @@ from langchain_streamkit import events as ev
 from langchain_streamkit.wire.one_voice import OneVoice
 from langchain_streamkit.wire.openai_items import REASONING, REFUSAL, TEXT, CallItem, PartItem
 from langchain_streamkit.wire.openai_terms import (
+    CallIds,
     End,
     Reply,
     ToolsShown,
@@ -87,8 +88,7 @@ class ResponsesEncoder:
         """Those that stand, each with its message."""
         self._open: dict[tuple[str, int], Item] = {}
         """By the block they are made of."""
-        self._sent: set[str] = set()
-        """Ids of the calls that were sent."""
+        self._ids = CallIds()
         self._reason: str | None = None
         self._end: End | None = None
 
@@ -186,8 +186,7 @@ class ResponsesEncoder:
         return [] if item is None else item.done(annotations)
 
     def _call(self, call_id: str, name: str, message_id: str | None) -> CallItem:
-        self._sent.add(call_id)
-        item = CallItem(call_id, name, *self._place("fc"))
+        item = CallItem(self._ids.told(call_id), name, *self._place("fc"))
         self._items.append((message_id, item))
         return item
 
@@ -200,7 +199,7 @@ class ResponsesEncoder:
         sent: list[Sent] = [one for item in self._open.values() for one in item.done()]
         self._open.clear()
         for call in pending_of(event):
-            if call.tool_call_id not in self._sent:
+            if call.tool_call_id not in self._ids:
                 item = self._call(call.tool_call_id, call.name, call.message_id)
                 sent += [*item.added(), item.filled(arguments_of(call.args)), *item.done()]
         self._end = event

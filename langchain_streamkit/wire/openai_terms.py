@@ -148,6 +148,30 @@ def arguments_of(args: object) -> str:
     return args if isinstance(args, str) else to_json({} if args is None else args).decode()
 
 
+class CallIds:
+    """Ids of the calls of one answer, each told once: a run may repeat one, a client cannot tell
+    two calls of one id apart, and OpenAI's own helper raises on them.
+    """
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+        self._told: set[str] = set()
+
+    def __contains__(self, call_id: str) -> bool:
+        """Whether a call of this id, as the run has it, was told."""
+        return call_id in self._given
+
+    def told(self, call_id: str) -> str:
+        """Return the id by which a further call is told: the run's, with a number if it repeats."""
+        self._given.add(call_id)
+        found, number = call_id, 1
+        while found in self._told:
+            number += 1
+            found = f"{call_id}_{number}"
+        self._told.add(found)
+        return found
+
+
 def refusal_of(block: Mapping[str, Any]) -> str | None:
     """Return the text of a block by which a model refuses; None for any other."""
     if block.get("type") == "non_standard":
