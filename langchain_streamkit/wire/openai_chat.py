@@ -98,10 +98,12 @@ class ChatEncoder:
     def encode(self, event: ev.Event, /) -> list[bytes]:
         """Return the frames of one event."""
         match event:
+            case ev.TextDelta():  # nine of ten
+                return self._say(self._voice.feed(event))
             case ev.RunStarted():
                 fields = _fields(event, self._model, "chat.completion.chunk")
-                self._head = b"data: " + to_json(fields).removesuffix(b"}") + b',"choices":'
-                return [self._delta({"role": "assistant", "content": ""})]
+                self._head = b"data: " + to_json(fields).removesuffix(b"}") + b',"choices":['
+                return [self._delta(b'{"role":"assistant","content":""}')]
             case ev.RunFinished() | ev.RunInterrupted() | ev.RunFailed() | ev.RunCancelled():
                 return [*self._say(self._voice.rest()), *self._end(event)]
             case _:
@@ -114,7 +116,7 @@ class ChatEncoder:
     def _say(self, said: Iterable[Spoken]) -> list[bytes]:
         return [self._delta(delta) for event in said if (delta := self._delta_of(event))]
 
-    def _delta_of(self, event: Spoken) -> dict[str, Any] | None:
+    def _delta_of(self, event: Spoken) -> bytes | None:
         match event:
             case ev.TextDelta(text=text):
                 return self._text("content", text)
@@ -136,22 +138,24 @@ class ChatEncoder:
                 pass
         return None
 
-    def _text(self, field: str, text: str) -> dict[str, Any] | None:
+    def _text(self, field: str, text: str) -> bytes | None:
         if not text:
             return None
         self._said.add(field)
-        return {field: self._gaps.pop(field, "") + text}
+        if self._gaps:
+            text = self._gaps.pop(field, "") + text
+        return b'{"%b":%b}' % (field.encode(), to_json(text))
 
     def _call(
         self, event: ev.ToolCallStarted | ev.ToolCallDelta | ev.ToolCallFinished
-    ) -> dict[str, Any] | None:
+    ) -> bytes | None:
         key = (event.message_id, event.index)
         match event:
             case ev.ToolCallStarted(tool_call_id=call_id, name=name):
                 number = self._calls[key] = len(self._calls)
                 self._empty.add(key)
                 call = _call(self._ids.told(call_id), name, "")
-                return {"tool_calls": [{"index": number, **call}]}
+                return to_json({"tool_calls": [{"index": number, **call}]})
             case ev.ToolCallDelta(args=args):
                 self._empty.discard(key)
             case _ if key in self._empty:  # clients parse the text, and "" is no JSON
@@ -160,7 +164,8 @@ class ChatEncoder:
                 return None
         if key not in self._calls:
             return None
-        return {"tool_calls": [{"index": self._calls[key], "function": {"arguments": args}}]}
+        piece = {"index": self._calls[key], "function": {"arguments": args}}
+        return to_json({"tool_calls": [piece]})
 
     def _end(self, event: End) -> list[bytes]:
         if (failure := failure_of(event)) is not None:
@@ -170,20 +175,18 @@ class ChatEncoder:
         if left := [call for call in pending if call.tool_call_id not in self._ids]:
             numbered = enumerate(left, len(self._calls))
             calls = [{"index": number, **_pending(call, self._ids)} for number, call in numbered]
-            frames.append(self._delta({"tool_calls": calls}))
+            frames.append(self._delta(to_json({"tool_calls": calls})))
         reason = _finish_reason(event, self._reason)
-        frames.append(self._delta({}, reason, metadata_of(event)))
+        frames.append(self._delta(b"{}", b'"%b"' % reason.encode(), metadata_of(event)))
         if self._include_usage:
-            frames.append(b'%b[],"usage":%b}\n\n' % (self._head, to_json(_usage(event.usage))))
+            frames.append(b'%b],"usage":%b}\n\n' % (self._head, to_json(_usage(event.usage))))
         return [*frames, DONE]
 
     def _delta(
-        self,
-        delta: dict[str, Any],
-        reason: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        self, delta: bytes, reason: bytes = b"null", metadata: Mapping[str, str] | None = None
     ) -> bytes:
-        choice = to_json([{"index": 0, "delta": delta, "finish_reason": reason}])
+        """Return the chunk of a delta, which is JSON already, as the reason is."""
+        choice = b'{"index":0,"delta":%b,"finish_reason":%b}]' % (delta, reason)
         more = b',"metadata":' + to_json(metadata) if metadata else b""
         return b"".join((self._head, choice, more, self._tail))
 

@@ -25,6 +25,7 @@ from langchain_streamkit.wire.openai_parts import (
     bad_request,
     content_of,
 )
+from langchain_streamkit.wire.openai_terms import as_object
 
 T = TypeVar("T")
 
@@ -129,7 +130,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def tool(self) -> dict[str, Any]:
         """Return it in the form of chat completions."""
-        nothing = {"type": "object", "properties": {}}
+        nothing: dict[str, Any] = {"type": "object", "properties": {}}
         said = {
             name: value for name, value in msgspec.structs.asdict(self).items() if value is not None
         }
@@ -249,8 +250,7 @@ def convert(value: object, kind: Any, *, where: str) -> Any:
 
 def options(**said: Any) -> dict[str, Any]:
     """Return the options that were said; text is the form of every answer, and so no option."""
-    wanted = said.get("response_format") or {}
-    if wanted.get("type") == "text":
+    if as_object(said.get("response_format")).get("type") == "text":
         said["response_format"] = None
     return {name: value for name, value in said.items() if value is not None}
 

@@ -99,6 +99,8 @@ class ResponsesEncoder:
     def encode(self, event: ev.Event, /) -> list[bytes]:
         """Return the frames of one event."""
         match event:
+            case ev.TextDelta():  # nine of ten
+                return self._say(self._voice.feed(event))
             case ev.RunStarted():
                 self._start = event
                 self._run_id = event.run_id
