@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from langchain_streamkit import RunSnapshot, astream
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.events import ReasoningDelta, ReasoningFinished, ReasoningStarted
 from langchain_streamkit.testing import ToolCall, Turn
 from langchain_streamkit.wire.openai_chat import ChatEncoder, chat_reply
 from langchain_streamkit.wire.openai_responses import ResponsesEncoder, responses_reply
@@ -189,6 +190,30 @@ def test_random_runs_are_heard_as_they_were(ear: Ear, *, fault: bool) -> None:
                 ear.responses(seen.events, **options)
 
         check()
+
+
+def test_thoughts_of_one_message_stand_apart_and_empty_pieces_are_not_sent(ear: Ear) -> None:
+    script = Script().start().message()
+    for index, piece in enumerate(("First.", "", "Then.")):
+        block = {"message_id": "m1", "index": index}
+        script(ReasoningStarted, **block)(ReasoningDelta, text=piece, **block)
+        script(ReasoningFinished, text=piece, **block)
+    events = script.end_message().finish().events
+    assert ear.chat(events).reasoning == "First.\n\nThen."
+    assert [item.summary[0].text for item in ear.responses(events).output] == ["First.", "Then."]
+    whole = json.loads(chat_reply(events).body)["choices"][0]["message"]
+    assert whole["reasoning_content"] == "First.\n\nThen."
+
+
+def test_half_a_character_in_a_name_is_mended(ear: Ear) -> None:
+    events = Script("run\ud83d").start().finish().events
+    assert ear.responses(events).id == "resp_run\ufffd"
+
+
+def test_call_without_arguments_has_an_empty_object(ear: Ear) -> None:
+    events = Script().start().message().call(args={}).end_message().finish().events
+    assert [call["args"] for call in ear.chat(events, tools="all").calls] == ["{}"]
+    assert [item.arguments for item in ear.responses(events, tools="all").output] == ["{}"]
 
 
 def test_calls_that_repeat_an_id_are_told_by_two(ear: Ear) -> None:

@@ -102,6 +102,23 @@ def test_parts_of_both_protocols_are_the_same_blocks() -> None:
     ]
 
 
+def test_files_come_by_address_or_as_plain_base64_too() -> None:
+    by_address = {"type": "input_file", "file_url": "https://a.b/f.pdf"}
+    plain = {"type": "input_file", "file_data": "aGk="}
+    (said,) = responses(input=[{"role": "user", "content": [by_address, plain]}]).messages
+    assert said.content == [
+        {"type": "file", "url": "https://a.b/f.pdf"},
+        {"type": "file", "base64": "aGk=", "mime_type": "application/pdf"},
+    ]
+
+
+def test_developer_is_told_from_the_system_in_both_protocols() -> None:
+    written = [{"role": "developer", "content": "a"}, {"role": "system", "content": "b"}]
+    by_chat, by_responses = chat(messages=written).messages, responses(input=written).messages
+    assert by_chat == by_responses
+    assert [m.additional_kwargs for m in by_chat] == [{"__openai_role__": "developer"}, {}]
+
+
 def test_sound_is_a_block_with_its_type() -> None:
     part = {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}
     (said,) = chat(messages=[{"role": "user", "content": [part]}]).messages
@@ -228,6 +245,10 @@ def test_what_cannot_be_done_is_refused_in_words_for_the_client(
         ({"tools": [{"type": "web_search"}]}, "tools[0]"),
         ({"previous_response_id": "r"}, "previous_response_id: nothing is kept here"),
         ({"conversation": {"id": "c"}}, "conversation: nothing is kept here"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
+            "no files are kept here",
+        ),
         ({"background": True}, "background: an answer is given at once"),
     ],
 )
