@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from scripts.install_ai_sdk import COMMAND, FOLDER, installed
 from tests.client.node import find_node
@@ -55,7 +55,7 @@ class Client:
             encoding="utf-8",
         )
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -28,7 +28,7 @@ def by_client(message: dict[str, Any]) -> Shown:
             assert part["state"] == "done", part
             said.setdefault(whose, []).append((part["type"], part["text"]))
         elif part["type"] == "dynamic-tool":
-            assert part["state"] not in ("input-streaming",), part
+            assert part["state"] != "input-streaming", part
             tools.append(
                 (
                     part["toolName"],

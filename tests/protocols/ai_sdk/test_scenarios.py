@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.protocols.ai_sdk.apps import served
-from tests.protocols.ai_sdk.clients import Client
 from tests.protocols.ai_sdk.shown import by_client, by_snapshot
 from tests.scenarios.kinds import KINDS
+
+if TYPE_CHECKING:
+    from tests.protocols.ai_sdk.clients import Client
+
 
 @pytest.mark.parametrize("own", [False, True], ids=["any version", "its version"])
 @pytest.mark.parametrize("name", KINDS)
