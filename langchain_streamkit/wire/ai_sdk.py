@@ -144,7 +144,7 @@ class AiSdkEncoder:
             case ev.RunFinished():
                 reason = self._finish_reason or "stop"
                 told |= {"outcome": "finished", "finishReason": reason}
-                rest = [] if event.pending_tool_calls else self._settled()
+                rest = [] if any(self._tools.waiting()) else self._settled()
                 return [*rest, *self._steps.end(), self._finish(told, reason)]
             case ev.RunInterrupted():
                 told |= {"outcome": "interrupted", "finishReason": "tool-calls"}

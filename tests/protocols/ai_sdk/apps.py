@@ -105,3 +105,25 @@ def served(
     with serving(Starlette(routes=routes)) as where:
         server.url = f"http://{where}/api/chat"
         yield server
+
+
+class Bytes:
+    """Answers every request with ``body``, in pieces of ``size`` bytes."""
+
+    def __init__(self) -> None:
+        self.body = b""
+        self.size = 1 << 16
+        self.url = ""
+
+    async def post(self, request: Request) -> Response:
+        starts = range(0, len(self.body), self.size)
+        pieces = [self.body[start : start + self.size] for start in starts]
+        return StreamingResponse(iter(pieces), media_type=AiSdkEncoder.media_type)
+
+
+@contextmanager
+def serving_bytes() -> Iterator[Bytes]:
+    given = Bytes()
+    with serving(Starlette(routes=[Route("/", given.post, methods=["POST"])])) as where:
+        given.url = f"http://{where}/"
+        yield given

@@ -37,7 +37,7 @@ async function play({ url, id, messages = [], steps, automatically = [] }) {
         return fetch(where, options);
       },
     }),
-    onData: (part) => told.data.push(part),
+    onData: (part) => told.data.push(structuredClone(part)),
     onFinish: () => { told.finishes += 1; },
     onToolCall: ({ toolCall }) => { told.calls.push(toolCall.toolName); },
     sendAutomaticallyWhen: when.length ? (given) => when.some((test) => test(given)) : undefined,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from langchain_streamkit.wire.ai_sdk_tools import GIVEN_UP, STOPPED
+from langchain_streamkit.wire.ai_sdk_tools import STOPPED
 
 if TYPE_CHECKING:
     from langchain_streamkit import RunSnapshot
@@ -70,9 +70,12 @@ def by_snapshot(snapshot: RunSnapshot) -> Shown:
         for call in message.tool_calls
     }
     assert snapshot.usage
+    left = snapshot.error.message if snapshot.error else None
+    if snapshot.outcome == "cancelled":
+        left = STOPPED
     return {
         "said": [blocks for blocks in said if blocks],
-        "tools": [_tool(call) for call in snapshot.tool_calls if id(call) not in hidden],
+        "tools": [_tool(call, left) for call in snapshot.tool_calls if id(call) not in hidden],
         "customs": [
             {"type": f"data-{custom.name or 'custom'}", "data": custom.data}
             for custom in snapshot.customs
@@ -100,29 +103,19 @@ def _stays(message: MessageView) -> bool:
     return message.stands or message.reason in ("cancelled", "budget")
 
 
-_STATES = {
-    "requested": "input-available",
-    "suspended": "input-available",
-    "finished": "output-available",
-    "handed_off": "output-available",
-    "failed": "output-error",
-    "cancelled": "output-error",
-    "dropped": "output-error",
-}
-
-
-_WHY = {"cancelled": STOPPED, "dropped": GIVEN_UP}
-
-
-def _tool(call: ToolCallView) -> tuple[Any, ...]:
+def _tool(call: ToolCallView, left: str | None) -> tuple[Any, ...]:
+    """``left``: what became of calls that nobody ran, where the run was not whole."""
+    value = call.input if call.args is None else call.args
     if call.invalid is not None:
         return call.name, call.invalid.text, "output-error", call.invalid.error
-    state = _STATES[call.status]
-    value = call.input if call.args is None else call.args
-    if state == "output-error":
-        came: Any = call.error.message if call.error else _WHY[call.status]
-    else:
-        came = call.output if state == "output-available" else None
-        if isinstance(came, dict) and came.get("type") == "tool":
-            came = call.content
-    return call.name, value, state, came
+    if call.error is not None:
+        return call.name, value, "output-error", call.error.message
+    if call.status in ("cancelled", "dropped"):
+        return call.name, value, "output-error", STOPPED
+    if call.status in ("requested", "suspended"):
+        state = "input-available" if left is None else "output-error"
+        return call.name, value, state, left
+    came = call.output
+    if isinstance(came, dict) and came.get("type") == "tool":
+        came = call.content
+    return call.name, value, "output-available", came

@@ -139,7 +139,7 @@ def test_answers_can_be_sent_in_the_body(client: Client) -> None:
 
 @KNOWS_APPROVALS
 @pytest.mark.parametrize("approved", [True, False])
-def test_interrupt_is_approved_or_denied(client: Client, approved: bool) -> None:
+def test_interrupt_is_approved_or_denied(client: Client, *, approved: bool) -> None:
     with served(asking(), version=client.version) as server:
         first = client.chat(server.url)
         (question,) = tools(first.answer)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("own", [False, True], ids=["any version", "its version"])
 @pytest.mark.parametrize("name", KINDS)
-def test_client_shows_what_the_snapshot_says(name: str, own: bool, client: Client) -> None:
+def test_client_shows_what_the_snapshot_says(name: str, client: Client, *, own: bool) -> None:
     kind = KINDS[name]
     version: Any = client.version if own else None
     with served(
