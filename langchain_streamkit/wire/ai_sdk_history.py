@@ -177,7 +177,8 @@ def _tool(part: Part, at: str) -> tuple[ToolCall, ToolMessage] | None:
             status, content = "error", DENIED
         case _:
             return None
-    args = cast("dict[str, Any]", tool.input) if isinstance(tool.input, dict) else {}
+    given: object = tool.input
+    args = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
     call = ToolCall(name=name, args=args, id=tool.tool_call_id, type="tool_call")
     return call, ToolMessage(content, tool_call_id=tool.tool_call_id, name=name, status=status)
 
@@ -186,7 +187,7 @@ def _reasoning(part: Part, at: str) -> Part:
     block: Part = {"type": "reasoning", "reasoning": _as(part, _Text, at).text}
     match part.get("providerMetadata"):
         case {"streamkit": {"extras": dict(extras)}}:
-            block["extras"] = extras
+            block["extras"] = cast("Part", extras)
         case _:
             pass
     return block

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.wire.ai_sdk import CONTINUES
+from langchain_streamkit.wire.ai_sdk_chunks import CONTINUES
 from langchain_streamkit.wire.ai_sdk_history import (
     UIMessage,
     is_tool,

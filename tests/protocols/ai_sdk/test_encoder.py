@@ -10,7 +10,8 @@ import pytest
 from langchain_streamkit import StreamUsageError
 from langchain_streamkit import events as ev
 from langchain_streamkit.testing import assert_legal
-from langchain_streamkit.wire.ai_sdk import CONTINUES, AiSdkEncoder
+from langchain_streamkit.wire.ai_sdk import AiSdkEncoder
+from langchain_streamkit.wire.ai_sdk_chunks import CONTINUES
 from tests.protocols.ai_sdk.apps import serving_bytes
 from tests.wire.story import TIMING, USAGE, Story
 
@@ -32,7 +33,8 @@ def server() -> Iterator[Bytes]:
 
 def chunks(events: Sequence[Event], **options: Any) -> list[dict[str, Any]]:
     encoder = AiSdkEncoder(**options)
-    return [chunk for event in events for chunk in encoder.chunks(event)]
+    frames = [frame for event in events for frame in encoder.encode(event)]
+    return [json.loads(frame[6:]) for frame in frames if frame != b"data: [DONE]\n\n"]
 
 
 def types(events: Sequence[Event], **options: Any) -> list[str]:
