@@ -301,3 +301,25 @@ def test_ids_and_names_may_be_any_text(client: Client, server: Bytes) -> None:
     chat = read(client, server, events)
     assert [part["text"] for part in parts(chat, "text")] == ["Hi"]
     assert chat.answer["parts"][-1]["type"].startswith('data-a"\\')
+
+
+def test_messages_beside_each_other_are_in_one_step(client: Client, server: Bytes) -> None:
+    story = Story()
+    one, two = {"message_id": "m1", "index": 0}, {"message_id": "m2", "index": 0}
+    events = [
+        story.start(),
+        story.message_start("m1"),
+        story.make(ev.TextStarted, **one),
+        story.message_start("m2"),
+        story.make(ev.TextStarted, **two),
+        story.make(ev.TextDelta, text="A", **one),
+        story.make(ev.TextDelta, text="B", **two),
+        story.make(ev.TextFinished, text="A", **one),
+        story.message_end("m1"),
+        story.make(ev.TextFinished, text="B", **two),
+        story.message_end("m2"),
+        *story.message("C", message_id="m3"),
+        story.finish(),
+    ]
+    chat = read(client, server, events)
+    assert [part.get("text") for part in chat.answer["parts"]] == [None, "A", "B", None, "C"]

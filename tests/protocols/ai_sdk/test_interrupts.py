@@ -200,3 +200,27 @@ def test_calls_that_the_middleware_asks_about_are_approved_one_by_one(client: Cl
         ]
         assert texts(chat.answer) == ["Done"]
         assert len(chat.requests) == 1
+
+
+@pytest.mark.parametrize("approves", [False, True], ids=["output", "approval"])
+def test_answer_that_nothing_is_said_to_is_sent_once(client: Client, *, approves: bool) -> None:
+    async def heed(state: Any) -> dict[str, Any]:
+        interrupt("sure?")
+        return {}
+
+    approves = approves and client.version > 5
+    with served(
+        graph(heed=heed).compile(checkpointer=InMemorySaver()),
+        version=client.version if approves else None,
+    ) as server:
+        first = client.chat(server.url)
+        (question,) = tools(first.answer)
+        name = question["toolCallId"]
+        answer: dict[str, Any] = {"output": {"tool": "interrupt", "toolCallId": name, "output": 1}}
+        if approves:
+            answer = {"approve": {"id": name, "approved": True}}
+        chat = client.chat(
+            server.url, answer, messages=first.messages, automatically=["approvals", "outputs"]
+        )
+        assert len(chat.requests) == 1
+        assert chat.answer["metadata"]["outcome"] == "finished"
