@@ -45,12 +45,12 @@ class UIMessageChunks:
 
     def feed(self, event: ev.Event) -> list[Chunk]:
         """Return the chunks of one event; none after the terminal one."""
+        if isinstance(event, (ev.TextDelta, ev.ReasoningDelta)):
+            return self._piece(event)  # nothing is open of a message that is not shown
         shown = None if self._ended else self._view.apply(event)
         if shown is None:
             return []
         match shown:
-            case ev.TextDelta() | ev.ReasoningDelta():
-                return self._piece(shown)
             case ev.RunStarted():
                 return self._begin(shown, event)
             case ev.RunFinished() | ev.RunInterrupted() | ev.RunFailed() | ev.RunCancelled():
@@ -76,6 +76,7 @@ class UIMessageChunks:
         chunks: list[Chunk] = [
             {"type": f"{kind}-end", "id": part_id} for kind, part_id in self._open.values()
         ]
+        self._open.clear()
         chunks += [*self._tools.give_up(message), *self._steps.end()]
         chunks.append(_metadata(error={"code": code}))
         return [*chunks, {"type": "error", "errorText": message}]

@@ -186,8 +186,8 @@ def _tool(part: Part, at: str) -> tuple[ToolCall, ToolMessage] | None:
 def _reasoning(part: Part, at: str) -> Part:
     block: Part = {"type": "reasoning", "reasoning": _as(part, _Text, at).text}
     match part.get("providerMetadata"):
-        case {"streamkit": {"extras": dict(extras)}}:
-            block["extras"] = cast("Part", extras)
+        case {"streamkit": {"extras": {} as extras}}:
+            block["extras"] = extras
         case _:
             pass
     return block
