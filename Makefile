@@ -76,11 +76,12 @@ $(VENV)/.demo-installed: pyproject.toml | python-found
 	@$(VENV)/bin/python $(PIP) --editable ".[openai,serve,cost]"
 	@touch $@
 
-$(VENV)/.dev-installed: pyproject.toml scripts/install_typescript.py | python-found
+$(VENV)/.dev-installed: pyproject.toml $(wildcard scripts/install_*.py) | python-found
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing what the tests need into $(VENV) (one to two minutes, once)"
 	@$(VENV)/bin/python $(PIP) --editable ".[dev]"
 	@$(VENV)/bin/python -m scripts.install_typescript
+	@$(VENV)/bin/python -m scripts.install_ai_sdk
 	@touch $(VENV)/.demo-installed $@
 
 $(LOWEST)/.dev-installed: pyproject.toml constraints/lowest.txt | python-found

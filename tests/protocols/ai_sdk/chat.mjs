@@ -1,0 +1,70 @@
+// Chats of the AI SDK, as `useChat` has them: each line on stdin is one, each line on stdout what
+// became of it.
+import { createInterface } from "node:readline";
+
+const ai = await import(process.argv[2]);
+const warned = [];
+for (const name of ["warn", "error"]) console[name] = (...what) => warned.push(what.join(" "));
+
+/** The state that a framework's hook keeps; it only remembers. */
+class State {
+  status = "ready";
+  error = undefined;
+  constructor(messages) { this.messages = messages; }
+  pushMessage(message) { this.messages = this.messages.concat(message); }
+  popMessage() { this.messages = this.messages.slice(0, -1); }
+  replaceMessage(index, message) { this.messages = this.messages.with(index, message); }
+  snapshot(value) { return structuredClone(value); }
+}
+class Chat extends ai.AbstractChat {}
+
+const automatic = {
+  approvals: ai.lastAssistantMessageIsCompleteWithApprovalResponses,
+  outputs: ai.lastAssistantMessageIsCompleteWithToolCalls,
+};
+
+async function play({ url, id, messages = [], steps, automatically = [] }) {
+  const told = { data: [], finishes: 0, calls: [], requests: [] };
+  const when = automatically.map((name) => automatic[name]).filter(Boolean); // 5 knows no approvals
+  const chat = new Chat({
+    id,
+    state: new State(messages),
+    transport: new ai.DefaultChatTransport({
+      api: url,
+      fetch: (where, options) => {
+        told.requests.push({ method: options?.method ?? "GET", body: options?.body });
+        if (told.requests.length > 9) throw new Error("it asks again and again");
+        return fetch(where, options);
+      },
+    }),
+    onData: (part) => told.data.push(structuredClone(part)),
+    onFinish: () => { told.finishes += 1; },
+    onToolCall: ({ toolCall }) => { told.calls.push(toolCall.toolName); },
+    sendAutomaticallyWhen: when.length ? (given) => when.some((test) => test(given)) : undefined,
+  });
+  const settled = async () => {
+    for (;;) {
+      await new Promise(setImmediate);
+      if (chat.status === "ready" || chat.status === "error") return;
+    }
+  };
+  for (const { send, options, output, approve, resume } of steps) {
+    if (send !== undefined) await chat.sendMessage(send ?? undefined, options);
+    if (output) await chat.addToolOutput(output);
+    if (approve) await chat.addToolApprovalResponse(approve);
+    if (resume) await chat.resumeStream();
+    for (let turn = 0; turn < 20; turn += 1) await settled();
+  }
+  return { messages: chat.messages, status: chat.status, error: chat.error?.message, ...told };
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  warned.length = 0;
+  let answer;
+  try {
+    answer = await play(JSON.parse(line));
+  } catch (error) {
+    answer = { failed: String(error?.stack ?? error) };
+  }
+  process.stdout.write(JSON.stringify({ ...answer, warned }) + "\n");
+}
