@@ -26,7 +26,7 @@ from langchain_streamkit.log.redis_script import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from langchain_streamkit.log.contract import Append, Claim, Clock, Listener
 
@@ -237,8 +237,12 @@ def _seq(entry_id: bytes) -> int:
 def _errors(replies: list[Any]) -> Iterator[Exception]:
     """Those of a transaction are among its replies."""
     for reply in replies:
-        parts: list[Any] = reply if isinstance(reply, list) else [reply]
-        yield from (part for part in parts if isinstance(part, Exception))
+        yield from (part for part in _parts(reply) if isinstance(part, Exception))
+
+
+def _parts(reply: Any) -> Iterable[Any]:
+    several: Any = reply
+    return several if isinstance(reply, list) else [reply]
 
 
 def _answer(name: str, reply: Any) -> Answer:

@@ -56,7 +56,7 @@ class Checkpoints:
             )
         values: Any = state.values
         found: Any = values.get("messages") if hasattr(values, "get") else None
-        messages: list[Any] = list(found) if isinstance(found, list | tuple) else []
+        messages = _as_list(found) if isinstance(found, list | tuple) else []
         return Thread(messages, {one.id: one.value for one in state.interrupts})
 
     async def answered(self, thread_id: str | None, user: str | None, answers: object) -> Any:
@@ -93,3 +93,7 @@ def _no_answers(what: str, waiting: Mapping[str, Any]) -> StreamUsageError:
     pending = ", ".join(sorted(waiting)) or "none"
     text = f"{what}; answer by id, {{interrupt_id: answer}}; pending: {pending}"
     return StreamUsageError(f"resume={text}", wire=f'"resume": {text}')
+
+
+def _as_list(messages: Any) -> list[Any]:
+    return list(messages)

@@ -86,8 +86,7 @@ def _schema(kind: type) -> Any:
 
     def inline(node: Any) -> Any:
         if isinstance(node, list):
-            items: list[Any] = node
-            return [inline(item) for item in items]
+            return [inline(item) for item in _items(node)]
         if not isinstance(node, dict):
             return node
         fields = cast("dict[str, Any]", node)
@@ -96,6 +95,10 @@ def _schema(kind: type) -> Any:
         return {key: inline(value) for key, value in fields.items() if key != "$defs"}
 
     return inline(found)
+
+
+def _items(node: Any) -> list[Any]:
+    return list(node)
 
 
 def _path(*names: str) -> list[dict[str, Any]]:
