@@ -152,6 +152,12 @@ class Accounts:
         cost = self._cost(numbers, "ok", record.model, record.provider)
         self._put(replace(record, **fields, cost=cost, late=True))
 
+    def failed_late(self, call_id: str) -> None:
+        """If this is a call that was open when the run ended: it used what had been seen of it."""
+        known = self._records.get(call_id)
+        if known is not None:
+            self._put(replace(known, late=True))
+
     def _of_call(
         self, node: RunNode, call: Call, numbers: Reckoned, status: UsageStatus
     ) -> UsageRecord:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.sources.lane import LaneQueue
     from langchain_streamkit.sources.outbox import Outbox
     from langchain_streamkit.sources.shown import ShownMessages
-    from langchain_streamkit.sources.signals import ModelEnd, ModelStart, Token
+    from langchain_streamkit.sources.signals import Failure, ModelEnd, ModelStart, Token
     from langchain_streamkit.sources.tree import RunNode
     from langchain_streamkit.sources.usage import TokenCounts
 
@@ -208,6 +208,10 @@ class ModelRuns:
     def retracted(self, message_id: str) -> None:
         """A message that had finished is taken back."""
         self._accounts.retracted(message_id)
+
+    def failed_late(self, signal: Failure) -> None:
+        """Something failed when the run had ended already; perhaps a call."""
+        self._accounts.failed_late(str(signal.run_id))
 
     def late(self, signal: ModelEnd) -> None:
         """A call ended when the run had ended already: the ledgers take what it used."""

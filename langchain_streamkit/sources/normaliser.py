@@ -171,6 +171,8 @@ class Normaliser:
         self.late += 1
         if isinstance(signal, sig.ModelEnd):
             self._models.late(signal)
+        elif isinstance(signal, sig.Failure):
+            self._models.failed_late(signal)
 
     def open_lane(self, run_id: UUID, queue: LaneQueue) -> None:
         """Open the short way for the plain text of a model call, while its text block is open."""

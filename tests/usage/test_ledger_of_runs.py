@@ -215,6 +215,32 @@ async def test_a_call_that_ends_after_its_run_is_late_and_has_one_record() -> No
         assert record.cost == Decimal(20)
 
 
+async def test_a_call_that_fails_after_its_run_is_late_and_has_one_record() -> None:
+    gate, began, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def answer(_: object) -> list[Any]:
+        began.set()
+        return [gate, ValueError("too late")]
+
+    class Ends(UsageLedger):
+        def add(self, record: UsageRecord) -> None:
+            super().add(record)
+            if record.late:
+                ended.set()
+
+    made: Any = graph(writer=sync_node_of(says(answer))).compile()
+    late = Ends()
+    run = astream(made, HI, sinks=[late], streaming=False)
+    async with run:
+        assert await asyncio.to_thread(began.wait, WAIT_S)
+        await run.cancel()
+    gate.set()
+    assert await asyncio.to_thread(ended.wait, WAIT_S)
+    for one in (late, run.ledger):
+        (record,) = one
+        assert (record.late, record.node, record.status) == (True, "writer", "aborted")
+
+
 async def test_an_answer_from_langchains_cache_has_a_record_and_costs_nothing() -> None:
     model = ScriptedModel([FULL], cache=InMemoryCache())
     asked = asked_in_a_node(model)
