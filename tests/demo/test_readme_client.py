@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-(SCRIPT,) = re.findall(r"^```js\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+SCRIPT, *_ = re.findall(r"^```js\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 ANSWER = "It works: ünïcödé, 日本語, and a line\n\nafter another."
 
 
