@@ -95,6 +95,7 @@ class _Logged:
         self._run_of = run_of
         self._manager = RunManager()
         self._producing: dict[str, asyncio.Task[None]] = {}
+        self._said: dict[str, asyncio.Event] = {}
         self._app = FastAPI()
         self._app.include_router(streamkit_router(RunnableLambda(str), manager=self._manager))
 
@@ -102,9 +103,9 @@ class _Logged:
         if scope["type"] == "http":
             run_id = self._run_of(scope["path"].removeprefix("/stream/"))
             if run_id not in self._producing:
-                said = asyncio.Event()
+                said = self._said[run_id] = asyncio.Event()
                 self._producing[run_id] = asyncio.create_task(self._produce(run_id, said))
-                await said.wait()
+            await self._said[run_id].wait()
             scope = {**scope, "path": f"/runs/{run_id}/events"}
         await self._app(scope, receive, send)
 
