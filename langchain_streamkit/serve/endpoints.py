@@ -95,7 +95,7 @@ class Endpoints:
     ) -> Response:
         async with place:
             framing = LogFrames(self._service.view_after(since))
-            batches = await self._service.entries(run_id, since, framing, user)
+            batches = await self._service.entries(run_id, since, framing.first, user)
             return LogResponse(
                 self._manager,
                 run_id,

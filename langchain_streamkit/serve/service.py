@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.manager.run_manager import RunManager
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.serve.requests import RunRequest
-    from langchain_streamkit.wire.log_frames import LogFraming
 
 
 class Hooks(NamedTuple):
@@ -151,16 +150,16 @@ class RunService:
         return LogView(self._view, metadata=self._metadata, after=since)
 
     async def entries(
-        self, run_id: str, since: Position | None, view: LogView | LogFraming, user: str | None
+        self, run_id: str, since: Position | None, first: Position | None, user: str | None
     ) -> AsyncGenerator[Stretch]:
-        """Return the events of a run from where ``view`` needs them.
+        """Return the events of a run after ``first``, for a client that has those to ``since``.
 
         Raises ``RunGone``, ``NotOwner``, ``ReplayGap``, ``LogUnavailable`` before that; instead of
         the first two, ``Refusal`` to whoever has a part of the run.
         """
         with _gone_after(since):
             await self.manager.check(run_id, since, user=user)
-        return self.manager.log.follow(run_id, view.first)
+        return self.manager.log.follow(run_id, first)
 
     async def read_all(self, run_id: str, since: Position, user: str | None) -> bool:
         """Whether the run has ended, and a client at ``since`` has all of it.

@@ -93,7 +93,7 @@ class Subscription:
         else:
             run_id, since = self._asked.run_id, _position(self._asked.since)
         view = self._service.view_after(since)
-        batches = await self._service.entries(run_id, since, view, self._user)
+        batches = await self._service.entries(run_id, since, view.first, self._user)
         manager = self._service.manager
         await manager.attend(run_id)
         try:
