@@ -190,7 +190,7 @@ class ChatStream:
         else:
             chat = read_chat_request(self._body())
             encoder = session.ai_sdk.new_encoder()
-            self._run_id = await service.start_asked(
+            self._run_id = await service.start(
                 session.websocket, asked_by(chat, encoder), session.user
             )
         batches = await service.entries(self._run_id, None, None, session.user)

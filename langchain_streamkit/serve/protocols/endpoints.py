@@ -59,7 +59,7 @@ class FrontEndpoints:
         asked = self.front.read(body, self.service.names)
         async with AsyncExitStack() as place:
             await place.enter_async_context(self._manager.place(user))
-            run_id = await self.service.start_asked(request, asked, user)
+            run_id = await self.service.start(request, asked, user)
             if asked.reply is not None:
                 return await self._reply(request, run_id, asked, user)
             return await self.stream(run_id, asked.encoder, user, place.pop_all())

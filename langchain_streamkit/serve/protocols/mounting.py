@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.serve.protocols.ai_sdk_socket import chat_sockets
@@ -12,6 +12,7 @@ from langchain_streamkit.serve.protocols.endpoints import (
     FrontEndpoints,
     ModelEndpoints,
 )
+from langchain_streamkit.serve.protocols.names import PROTOCOLS, ServedProtocol
 from langchain_streamkit.serve.protocols.openai import OpenAIChat, OpenAIResponses
 from langchain_streamkit.text import short_repr
 
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.serve.service import RunService
     from langchain_streamkit.serve.settings import ServeSettings
 
-ServedProtocol: TypeAlias = Literal["native", "ai-sdk", "openai-chat", "openai-responses"]
-"""``native`` are our own endpoints for runs and threads, and ``/ws``."""
-ALL: tuple[ServedProtocol, ...] = get_args(ServedProtocol)
-
 
 class Endpoint(NamedTuple):
     """One path of a protocol."""
@@ -41,12 +38,12 @@ class Endpoint(NamedTuple):
 def checked_protocols(protocols: Collection[str] | None) -> set[ServedProtocol]:
     """Return what is to be served; all, by default. Raises ``StreamUsageError``."""
     if protocols is None:
-        return set(ALL)
+        return set(PROTOCOLS)
     given: Any = protocols
     names: list[Any] = [given] if isinstance(given, str) else list(given)
     for name in names:
-        if name not in ALL:
-            known = ", ".join(map(repr, ALL))
+        if name not in PROTOCOLS:
+            known = ", ".join(map(repr, PROTOCOLS))
             raise StreamUsageError(
                 f"protocols={short_repr(given)} has an unknown one, {short_repr(name)}; write some"
                 f" of {known}"

@@ -17,7 +17,7 @@ from langchain_streamkit.serve.protocols.ai_sdk import AiSdk
 from langchain_streamkit.wire.ai_sdk import AiSdkEncoder
 from tests.scenarios.told import graph, node_of, says
 from tests.serve.servers import serving
-from tests.serving.apps import client_of
+from tests.serving.apps import client_of, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,15 @@ def test_respond_answers_openais_clients() -> None:
     assert whole.choices[0].message.content == "Hello again"
 
 
+def test_respond_answers_our_own_clients() -> None:
+    with answering(hello(), protocol="native") as server:
+        with started(server) as stream:
+            assert stream.until("run.finished").type == "run.finished"
+            assert stream.text == "Hello you"
+        both = server.post("/", json={"input": 1, "resume": {"a": 1}})
+    assert (both.status_code, both.json()["error"]["code"]) == (422, "invalid_request")
+
+
 def test_respond_answers_responses() -> None:
     with answering(hello(), protocol="openai-responses") as server:
         sdk = openai.OpenAI(base_url=str(server.base_url), api_key="k", max_retries=0)
@@ -93,7 +102,7 @@ def test_threads_of_others_are_not_found_by_respond() -> None:
 
 async def test_what_the_developer_did_wrong_is_raised() -> None:
     request: Any = None
-    with pytest.raises(StreamUsageError, match="protocol='ai' is not known; write one of 'ai-sdk'"):
+    with pytest.raises(StreamUsageError, match="protocol='ai' is not known; write one of 'native'"):
         await respond(request, hello(), protocol="ai")  # type: ignore[arg-type]
 
 
