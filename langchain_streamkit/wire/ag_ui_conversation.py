@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     Told = dict[str, Any]
 
@@ -29,6 +29,8 @@ class Entry(msgspec.Struct, eq=False, kw_only=True):
     blocks: dict[int, list[str]] = {}
     """Pieces of the content, by the block they belong to."""
     calls: list[Call] = []
+    void: bool = False
+    """Whether its message was dropped; reasoning stays, empty, as the client keeps it."""
 
     @property
     def id(self) -> str:
@@ -130,6 +132,7 @@ class Conversation:
         """Take out all that is of a message; whether there was anything."""
         gone = [entry for entry in self._entries if entry.message_id == message_id]
         for entry in gone:
+            entry.void = True
             if entry.fields["role"] == "reasoning":
                 entry.fields = {"id": entry.id, "role": "reasoning"}
                 entry.blocks = {0: []}
@@ -146,11 +149,10 @@ class Conversation:
 
     def told(self) -> list[Told]:
         """Return all of it as AG-UI has it."""
-        thoughts = [entry for entry in self._entries if entry.fields["role"] == "reasoning"]
-        void = [entry for entry in thoughts if not any(map(any, entry.blocks.values()))]
-        if len(void) == len(thoughts):
-            void = []
-        return [entry.told() for entry in self._entries if entry not in void]
+        thinks = any(
+            entry.fields["role"] == "reasoning" and not entry.void for entry in self._entries
+        )
+        return [entry.told() for entry in self._entries if not (entry.void and thinks)]
 
     def _remember(self, message: Told) -> None:
         calls: list[Told] = message.pop("toolCalls", None) or []
@@ -181,11 +183,10 @@ class Conversation:
         return found
 
 
-def _unlike(wanted: str, taken: Iterable[str]) -> str:
+def _unlike(wanted: str, taken: Collection[str]) -> str:
     """``wanted``, with a number behind it if it is taken."""
-    known = taken if isinstance(taken, (set, dict)) else set(taken)
     found, number = wanted, 1
-    while found in known:
+    while found in taken:
         number += 1
         found = f"{wanted}#{number}"
     return found

@@ -36,8 +36,9 @@ def interrupt(info: InterruptInfo, tool_call_id: str | None, owner: str | None) 
         told["message"] = message
     if tool_call_id is not None:
         told["toolCallId"] = tool_call_id
-    if isinstance(info.response_schema, dict):
-        told["responseSchema"] = info.response_schema
+    schema: object = info.response_schema
+    if isinstance(schema, dict):
+        told["responseSchema"] = schema
     if owner is not None:
         told["subagentRunId"] = owner
     return {**told, "metadata": {"streamkit": {"payload": payload}}}

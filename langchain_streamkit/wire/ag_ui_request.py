@@ -38,7 +38,7 @@ class ClientTool(msgspec.Struct, frozen=True, kw_only=True):
     def to_openai(self) -> dict[str, Any]:
         """Return it as ``model.bind_tools`` takes it."""
         given: object = self.parameters
-        schema: Any = given if isinstance(given, dict) else {"type": "object", "properties": {}}
+        schema: object = given if isinstance(given, dict) else {"type": "object", "properties": {}}
         about = {"name": self.name, "description": self.description, "parameters": schema}
         return {"type": "function", "function": about}
 

@@ -45,8 +45,8 @@ class AgUiRun:
         self._used = Used()
         self._roles: dict[str, tuple[str, str | None]] = {}
         """Roles and names of the messages that are shown."""
-        self._texts: dict[str, Entry] = {}
-        """Messages of text and calls, by the run's message."""
+        self._entries: dict[tuple[str, str], Entry] = {}
+        """The client's messages of text and calls, by the run's message and their role."""
         self._thoughts: dict[tuple[str, int], Entry] = {}
         self._speaking: dict[str, set[int]] = {}
         """Open blocks of text by message."""
@@ -175,7 +175,7 @@ class AgUiRun:
             case ev.ReasoningFinished():
                 return self._reasoning_end(event)
             case ev.ToolCallStarted():
-                entry = self._entry(event)
+                entry = self._entry(event, "assistant")
                 call, told = self._tools.asked(event, entry, self._owner(event))
                 args = {"type": "TOOL_CALL_ARGS", "toolCallId": call.id}
                 self.pieces[event.message_id, event.index] = Piece(args, call.args.append)
@@ -194,22 +194,22 @@ class AgUiRun:
             case _:
                 return []
 
-    def _entry(self, event: ev.TextStarted | ev.ToolCallStarted) -> Entry:
-        """The client's message that a text or a call is part of."""
+    def _entry(self, event: ev.TextStarted | ev.ToolCallStarted, role: str) -> Entry:
+        """The client's message that a text or a call is part of; only an assistant's has calls."""
         message_id = event.message_id
-        entry = self._texts.get(message_id)
+        entry = self._entries.get((message_id, role))
         if entry is None:
-            role, name = self._roles[message_id]
+            _, name = self._roles[message_id]
             fields = {"name": name, "subagentRunId": self._owner(event)}
             entry = self._conversation.add(role, message_id, message_id, **fields)
-            self._texts[message_id] = entry
+            self._entries[message_id, role] = entry
         return entry
 
     def _text(self, event: ev.TextStarted) -> list[Told]:
         role, name = self._roles[event.message_id]
         if role not in _SPEAKERS:
             return []
-        entry = self._entry(event)
+        entry = self._entry(event, role)
         pieces = entry.blocks.setdefault(event.index, [])
         content = {"type": "TEXT_MESSAGE_CONTENT", "messageId": entry.id}
         self.pieces[event.message_id, event.index] = Piece(content, pieces.append)
@@ -227,7 +227,7 @@ class AgUiRun:
         if role not in _SPEAKERS:
             about = {"messageId": event.message_id, "role": role, "text": event.text}
             return self._custom("message", event, **about)
-        entry = self._texts[event.message_id]
+        entry = self._entries[event.message_id, role]
         told: Told = {"type": "TEXT_MESSAGE_END", "messageId": entry.id}
         if event.annotations:
             entry.fields.setdefault("metadata", {"streamkit": {"annotations": []}})

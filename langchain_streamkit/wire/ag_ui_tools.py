@@ -96,6 +96,8 @@ class Tools:
         client has an earlier one that is void.
         """
         call = self._runs[event.step_id, event.tool_call_id]
+        if call.entry.void:
+            return [], False
         again = call.result is not None
         if isinstance(event, ToolFailed):
             message = event.error.message
@@ -148,7 +150,7 @@ class Tools:
         entry = self._conversation.add("assistant", event.tool_call_id, **fields)
         call = self._conversation.ask(entry, event.tool_call_id, event.name)
         call.whole = True
-        given = {} if event.input is None else event.input
+        given: object = {} if event.input is None else event.input
         end = {"type": "TOOL_CALL_END", "toolCallId": call.id}
         return call, [_start(call, owner), *self._args(call, given), end]
 

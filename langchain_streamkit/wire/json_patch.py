@@ -16,23 +16,21 @@ if TYPE_CHECKING:
 Operation: TypeAlias = dict[str, Any]
 
 
-def difference(old: Any, new: Any, at: str = "") -> list[Operation]:
-    """Return the operations that make ``new`` of ``old``; ``at`` is where the two are, a JSON
-    Pointer. Both are plain JSON.
-    """
-    return list(_difference(old, new, at))
+def difference(old: object, new: object) -> list[Operation]:
+    """Return the operations that make ``new`` of ``old``, both plain JSON."""
+    return list(_difference(old, new, ""))
 
 
-def _difference(old: Any, new: Any, at: str) -> Iterator[Operation]:
+def _difference(old: object, new: object, at: str) -> Iterator[Operation]:
     if isinstance(old, dict) and isinstance(new, dict):
-        yield from _of_objects(cast("dict[str, Any]", old), cast("dict[str, Any]", new), at)
+        yield from _of_objects(cast("dict[str, object]", old), cast("dict[str, object]", new), at)
     elif isinstance(old, list) and isinstance(new, list):
-        yield from _of_lists(cast("list[Any]", old), cast("list[Any]", new), at)
+        yield from _of_lists(cast("list[object]", old), cast("list[object]", new), at)
     elif not _same(old, new):
         yield {"op": "replace", "path": at, "value": new}
 
 
-def _of_objects(old: dict[str, Any], new: dict[str, Any], at: str) -> Iterator[Operation]:
+def _of_objects(old: dict[str, object], new: dict[str, object], at: str) -> Iterator[Operation]:
     for key in old:
         if key not in new:
             yield {"op": "remove", "path": f"{at}/{_token(key)}"}
@@ -44,7 +42,7 @@ def _of_objects(old: dict[str, Any], new: dict[str, Any], at: str) -> Iterator[O
             yield {"op": "add", "path": where, "value": value}
 
 
-def _of_lists(old: list[Any], new: list[Any], at: str) -> Iterator[Operation]:
+def _of_lists(old: list[object], new: list[object], at: str) -> Iterator[Operation]:
     shorter = min(len(old), len(new))
     head = 0
     while head < shorter and _same(old[head], new[head]):
@@ -62,15 +60,15 @@ def _of_lists(old: list[Any], new: list[Any], at: str) -> Iterator[Operation]:
         yield {"op": "add", "path": f"{at}/{place}", "value": new[place]}
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: object) -> bool:
     """Whether two JSON values are the same; for Python, ``True == 1``."""
     if one is other:
         return True
     if isinstance(one, dict) and isinstance(other, dict):
-        a, b = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+        a, b = cast("dict[str, object]", one), cast("dict[str, object]", other)
         return len(a) == len(b) and all(key in b and _same(a[key], b[key]) for key in a)
     if isinstance(one, list) and isinstance(other, list):
-        c, d = cast("list[Any]", one), cast("list[Any]", other)
+        c, d = cast("list[object]", one), cast("list[object]", other)
         return len(c) == len(d) and all(map(_same, c, d))
     return isinstance(one, bool) is isinstance(other, bool) and one == other
 

@@ -99,7 +99,7 @@ class Client:
         stdin.flush()
         told: dict[str, Any] = json.loads(stdout.readline())
         assert "broken" not in told, told["broken"]
-        assert not told["warned"], told
+        assert not told["warned"], told["warned"]
         runs: list[dict[str, Any]] = told["runs"]
         return runs
 
