@@ -4,7 +4,11 @@ import { createInterface } from "node:readline";
 
 const { HttpAgent } = await import(process.argv[2]);
 const warned = [];
-const unexpected = (...what) => warned.push(what.map(String).join(" "));
+console.warn = (...what) => warned.push(what.map(String).join(" "));
+/** A run that failed says so, and is told of by itself. */
+console.error = (what, ...more) => {
+  if (what !== "Agent execution failed:") console.warn(what, ...more);
+};
 
 /** A body in pieces of a size, without a network. */
 const given = (base64, size) => async () => {
@@ -53,7 +57,6 @@ async function play({ url, threadId, messages, state, body, size, runs }) {
   return { runs: told };
 }
 
-for (const name of ["warn", "error"]) console[name] = unexpected;
 for await (const line of createInterface({ input: process.stdin })) {
   warned.length = 0;
   let answer;
