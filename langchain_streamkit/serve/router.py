@@ -89,7 +89,7 @@ def streamkit_router(
             Starlette's ``CORSMiddleware``.)
         metrics: whether ``GET /metrics`` answers, to whoever asks.
         protocols: what front ends may speak, by default all: ``"native"`` (our own endpoints),
-            ``"ai-sdk"``, ``"openai-chat"``, ``"openai-responses"``.
+            ``"ai-sdk"``, ``"ag-ui"``, ``"openai-chat"``, ``"openai-responses"``.
         sdk_version: of the AI SDK, if all front ends have the same: 5, 6 or 7.
         name: what is served, as a model or an agent; by default the runnable's own name. It is
             always found as ``agent``, too.

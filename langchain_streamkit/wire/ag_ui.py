@@ -26,7 +26,8 @@ class AgUiEncoder:
 
     ``request`` is what the client asked with: its ids are those of the run, and its messages the
     beginning of each ``MESSAGES_SNAPSHOT``, which would take away what it does not name. One is
-    sent before the end, and as soon as something that was said is void.
+    sent before the end, and as soon as something that was said is void. Without a request, the ids
+    are the run's own, and the snapshot has what was said in it.
 
     ``state`` says what the client gets of the graph's state, if the run captures it: True is every
     channel but ``messages``, False nothing, else the names of channels.
@@ -38,7 +39,9 @@ class AgUiEncoder:
     headers: Mapping[str, str] = {}
     ping = PING
 
-    def __init__(self, request: AgUiRequest, *, state: Collection[str] | bool = True) -> None:
+    def __init__(
+        self, request: AgUiRequest | None = None, *, state: Collection[str] | bool = True
+    ) -> None:
         if isinstance(state, str):
             raise StreamUsageError(f"state takes a list of channels; write state=[{state!r}]")
         self._run = AgUiRun(request, state)

@@ -33,12 +33,14 @@ _KEPT: Final = ("cancelled", "budget")
 
 
 class AgUiRun:
-    """The events of one run, for the client that sent ``request``."""
+    """The events of one run, for the client that sent ``request``, if one did."""
 
-    def __init__(self, request: AgUiRequest, channels: Collection[str] | bool) -> None:  # noqa: FBT001
+    def __init__(self, request: AgUiRequest | None, channels: Collection[str] | bool) -> None:  # noqa: FBT001
         self._request = request
+        self._ids: Told = {}
+        """Of the thread and the run, by the client's names for them."""
         self._view = Projection("chat")
-        self._conversation = Conversation(request.history)
+        self._conversation = Conversation(request.history if request else ())
         self._tools = Tools(self._conversation)
         self._work = Work()
         self._state = SharedState(channels)
@@ -115,14 +117,18 @@ class AgUiRun:
 
     def _begin(self, event: ev.RunStarted) -> Told:
         request = self._request
+        if request is None:
+            thread_id = event.run_id if event.thread_id is None else event.thread_id
+            self._ids = {"threadId": thread_id, "runId": event.run_id}
+        else:
+            self._ids = {"threadId": request.thread_id, "runId": request.run_id}
         told: Told = {
             "type": "RUN_STARTED",
-            "threadId": request.thread_id,
-            "runId": request.run_id,
+            **self._ids,
             "protocolVersion": PROTOCOL_VERSION,
             "metadata": {"streamkit": {"runId": event.run_id}},
         }
-        if request.parent_run_id is not None:
+        if request is not None and request.parent_run_id is not None:
             told["parentRunId"] = request.parent_run_id
         return told
 
@@ -137,8 +143,7 @@ class AgUiRun:
             told: Told = {"type": "RUN_ERROR", "message": error.message, "code": error.code}
             return [*rest, self._snapshot(), told | used | {"metadata": {"streamkit": about}}]
         rest, outcome = self._outcome(event)
-        told = {"type": "RUN_FINISHED", "threadId": self._request.thread_id}
-        told |= {"runId": self._request.run_id, "outcome": outcome}
+        told = {"type": "RUN_FINISHED", **self._ids, "outcome": outcome}
         return [*rest, self._snapshot(), told | used]
 
     def _outcome(

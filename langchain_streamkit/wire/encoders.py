@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.wire.protocol import Encoder
 
-EncodedProtocol: TypeAlias = Literal["ai-sdk", "openai-chat", "openai-responses"]
+EncodedProtocol: TypeAlias = Literal["ai-sdk", "ag-ui", "openai-chat", "openai-responses"]
 """Protocols that a run can be encoded for; our own frames, ``"native"``, are in ``wire/sse``."""
 
 
@@ -26,6 +26,10 @@ def encoder_of(protocol: EncodedProtocol) -> Encoder:
             from langchain_streamkit.wire.ai_sdk import AiSdkEncoder
 
             return AiSdkEncoder()
+        case "ag-ui":
+            from langchain_streamkit.wire.ag_ui import AgUiEncoder
+
+            return AgUiEncoder()
         case "openai-chat":
             from langchain_streamkit.wire.openai_chat import ChatEncoder
 

@@ -42,7 +42,9 @@ class Asked:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """How a model is to answer, by the names of LangChain's chat models."""
     context: Any = None
-    """What the client says besides."""
+    """What the client's application tells: ``[{"description", "value"}]``."""
+    props: Any = None
+    """What else the client sent along."""
     capture: frozenset[str] = frozenset()
     """What the run's events have to have besides the usual, for the encoder."""
     reply: Callable[[Iterable[Event]], Reply] | None = None

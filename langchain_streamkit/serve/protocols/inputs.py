@@ -35,7 +35,9 @@ CLIENT_TOOLS: Final = "client_tools"
 CLIENT_OPTIONS: Final = "client_options"
 """In ``configurable``: ``temperature`` and the like."""
 CLIENT_CONTEXT: Final = "client_context"
-"""In ``configurable``: what the client says besides."""
+"""In ``configurable``: what the client's application tells."""
+CLIENT_PROPS: Final = "client_props"
+"""In ``configurable``: what else the client sent along."""
 
 
 class Call(NamedTuple):
@@ -81,6 +83,7 @@ async def call_for(
             CLIENT_TOOLS: asked.tools,
             CLIENT_OPTIONS: asked.options,
             CLIENT_CONTEXT: asked.context,
+            CLIENT_PROPS: asked.props,
         }
         said = {name: value for name, value in given.items() if value}
         made = {**made, "configurable": {**made.get("configurable", {}), **said}}

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.serve.protocols.ag_ui import AgUi
 from langchain_streamkit.serve.protocols.ai_sdk_socket import chat_sockets
 from langchain_streamkit.serve.protocols.endpoints import (
     ChatEndpoints,
@@ -68,6 +69,9 @@ def endpoints_of(
         chats = ChatEndpoints(service, ai_sdk, settings)
         add(chats, "POST", "/api/chat", chats.start)
         add(chats, "GET", "/api/chat/{chat_id}/stream", chats.resume)
+    if "ag-ui" in protocols:
+        agents = FrontEndpoints(service, AgUi(), settings)
+        add(agents, "POST", "/ag-ui", agents.start)
     chat, responses = (
         ModelEndpoints(service, front, settings) for front in (OpenAIChat(), OpenAIResponses())
     )

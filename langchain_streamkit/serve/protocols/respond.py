@@ -17,6 +17,7 @@ from langchain_streamkit.manager.checkpoints import Checkpoints
 from langchain_streamkit.runs.plan import as_runnable
 from langchain_streamkit.serve.gone import Gone, until_gone
 from langchain_streamkit.serve.line import end_run
+from langchain_streamkit.serve.protocols.ag_ui import AgUi
 from langchain_streamkit.serve.protocols.ai_sdk import AiSdk
 from langchain_streamkit.serve.protocols.asked import Names
 from langchain_streamkit.serve.protocols.inputs import call_for
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _FRONT_ENDS: Final[Mapping[str, Callable[[], FrontEnd]]] = {
     "native": Native,
     "ai-sdk": AiSdk,
+    "ag-ui": AgUi,
     "openai-chat": OpenAIChat,
     "openai-responses": OpenAIResponses,
 }
@@ -75,7 +77,8 @@ async def respond(
         request: of a Starlette or FastAPI endpoint, its body unread.
         runnable: what answers.
         protocol: what the front end speaks: ``"native"`` (the body is that of ``POST /runs``),
-            ``"ai-sdk"``, ``"openai-chat"``, ``"openai-responses"``, or ``AiSdk(sdk_version=7)``.
+            ``"ai-sdk"``, ``"ag-ui"``, ``"openai-chat"``, ``"openai-responses"``, or
+            ``AiSdk(sdk_version=7)``.
         config: of the run; nothing of it is the client's.
         user: whose the thread is that the client names; other users' are 404.
         parse_input: makes the input of ``{"messages": [...]}``; by default what

@@ -130,7 +130,7 @@ def test_sse_response_speaks_each_protocol(protocol: Any, expected: str) -> None
 
 
 def test_unknown_protocol_is_refused_with_the_names() -> None:
-    with pytest.raises(StreamUsageError, match="'native', 'ai-sdk', 'openai-chat'"):
+    with pytest.raises(StreamUsageError, match="'native', 'ai-sdk', 'ag-ui'"):
         SSEResponse(astream(hello(), {}), protocol="ag")  # type: ignore[arg-type]
 
 

@@ -13,6 +13,7 @@ from tests.serving.apps import served
 PATHS = {
     "native": "/runs",
     "ai-sdk": "/api/chat",
+    "ag-ui": "/ag-ui",
     "openai-chat": "/v1/chat/completions",
     "openai-responses": "/v1/responses",
 }

@@ -36,7 +36,7 @@ def test_server_of_the_docs_answers_the_sdk() -> None:
 def test_client_of_the_docs_is_answered_by_the_router() -> None:
     runnable = graph(say=node_of(says("Hello you"))).compile()
     with served(runnable) as server:
-        code = EXAMPLES[0].replace("http://127.0.0.1:8000/", str(server.base_url))
+        code = EXAMPLES[0].replace("http://127.0.0.1:8000/", str(server.base_url).rstrip("/") + "/")
         names: dict[str, Any] = {}
         exec(compile(code, "docs/openai.md", "exec", dont_inherit=True), names)
         said = [chunk.choices[0].delta.content or "" for chunk in names["stream"]]
