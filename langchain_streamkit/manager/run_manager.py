@@ -29,7 +29,7 @@ from langchain_streamkit.tokens.meter import as_limits
 from langchain_streamkit.tokens.quota import Quota
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
     from types import TracebackType
 
     from langchain_core.runnables import Runnable, RunnableConfig
@@ -184,7 +184,13 @@ class RunManager(RunLookup):
             if self._limits is not None:
                 hold = await self._limits.admit_run(user, run.run_id)
                 holding.push_async_callback(hold.release)
-            await self._admit(run, holding, thread_id, user, busy, drain)
+
+            async def check() -> None:
+                """Whoever had the thread before may have given these answers."""
+                if resume is not None:
+                    await checkpoints.answered(thread_id, user, resume)
+
+            await self._admit(run, holding, thread_id, user, busy, drain, check)
         self.stats.started += 1
         return run.run_id
 
@@ -196,8 +202,12 @@ class RunManager(RunLookup):
         user: str | None,
         busy: OnBusy,
         drain: Drain | None,
+        check: Callable[[], Awaitable[None]],
     ) -> None:
-        """Get everything the run needs, then hand it, and what it holds, to its task."""
+        """Get everything the run needs, then hand it, and what it holds, to its task.
+
+        One that waits for its thread is checked again when it gets it.
+        """
         waits = thread_id is not None and busy != "reject"
         if thread_id is not None:
             await self._threads.check_owner(thread_id, user)
@@ -215,6 +225,7 @@ class RunManager(RunLookup):
                 thread_id, run.run_id, user, stop_others=busy == "cancel"
             )
             _hold(keeps, thread)
+            await check()
 
         self._runs[run.run_id] = ManagedRun(
             run,
