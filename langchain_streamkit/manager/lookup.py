@@ -122,8 +122,8 @@ class RunLookup:
         the oldest that is kept. The thread need not be there yet. Raises ``ReplayGap``,
         ``NotOwner``, ``LogUnavailable``.
         """
-        anyone = isinstance(user, _Anyone)
-        reader = ThreadReader(self.log, thread_id, None if anyone else user, anyone=anyone)
+        owner = None if isinstance(user, _Anyone) else (user or "")
+        reader = ThreadReader(self.log, thread_id, owner)
         await reader.begin(at=at, after=after)
         return reader
 

@@ -66,16 +66,15 @@ async def number_of(log: EventLog, thread_id: str, run_id: str) -> int | None:
 
 
 class ThreadReader:
-    """Reads the runs of a thread for one user; made by ``RunLookup.read_thread``.
+    """Reads the runs of a thread, if it is ``owner``'s; made by ``RunLookup.read_thread``.
 
-    ``anyone``: whose the thread is, is not asked.
+    ``""`` is the user without a name; with None, whose the thread is, is not asked.
     """
 
-    def __init__(self, log: EventLog, thread_id: str, user: str | None, *, anyone: bool) -> None:
+    def __init__(self, log: EventLog, thread_id: str, owner: str | None) -> None:
         self._log = log
         self._name = log_name(thread_id)
-        self._user = user
-        self._anyone = anyone
+        self._owner = owner
         self._last = 0
         """The number of the newest run that the reader has, or does not want."""
 
@@ -150,7 +149,7 @@ class ThreadReader:
             info = await self._log.info(self._name)
         except RunGone:
             return None
-        if not self._anyone and info.user != (self._user or ""):
+        if self._owner is not None and info.user != self._owner:
             raise NotOwner(f"log {self._name!r} belongs to another user")
         return info
 
