@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from langchain_streamkit.errors import NotOwner, RunGone
 from langchain_streamkit.log import EventLog, Position
@@ -106,6 +107,15 @@ class RunLookup:
         if not isinstance(user, _Anyone) and info.user != (user or ""):
             raise NotOwner(f"thread {thread_id!r} belongs to another user")
         return info.run_id
+
+    @asynccontextmanager
+    async def hold(self, thread_id: str, user: str | None) -> AsyncGenerator[None]:
+        """Keep runs out of a thread, as one would. Raises ``ThreadBusy``, ``NotOwner``."""
+        held = await self._threads.take(thread_id, uuid4().hex, user)
+        try:
+            yield
+        finally:
+            await held.finish()
 
     async def check(
         self, run_id: str, since: Position | None = None, *, user: str | _Anyone | None = ANYONE
