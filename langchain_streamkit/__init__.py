@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.sync_run import Run as Run
     from langchain_streamkit.runs.timeout import Timeout as Timeout
     from langchain_streamkit.runs.usage_ledger import UsageLedger as UsageLedger
+    from langchain_streamkit.serve.protocols.respond import respond as respond
     from langchain_streamkit.serve.router import streamkit_router as streamkit_router
     from langchain_streamkit.serve.sse_response import SSEResponse as SSEResponse
     from langchain_streamkit.serve.websocket import WebSocketSession as WebSocketSession
@@ -106,6 +107,7 @@ _HOMES = {
     "Timeout": "runs.timeout",
     "UsageLedger": "runs.usage_ledger",
     "SSEResponse": "serve.sse_response",
+    "respond": "serve.protocols.respond",
     "streamkit_router": "serve.router",
     "WebSocketSession": "serve.websocket",
     "CallbackSink": "sinks.callback",

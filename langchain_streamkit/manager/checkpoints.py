@@ -40,6 +40,11 @@ class Checkpoints:
         self._graph: Any = bare if getattr(bare, "checkpointer", None) else None
         self._adopt = adopt
 
+    @property
+    def kept(self) -> bool:
+        """Whether threads are kept: there is a checkpointer, and each run needs a thread."""
+        return self._graph is not None
+
     async def thread(self, thread_id: str, user: str | None) -> Thread | None:
         """Return the thread; None where there is none. Raises ``NotOwner``."""
         if self._graph is None:

@@ -10,11 +10,13 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from langchain_streamkit.errors import LogUnavailable, RunGone
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from langchain_streamkit.log import EventLog
 
 LOGGER = logging.getLogger("langchain_streamkit")
@@ -58,18 +60,27 @@ class Presence:
                 self.leave(name, disconnected=False)
                 raise
 
-    def leave(self, name: str, *, disconnected: bool) -> None:
-        """A reader has left: of itself, because its client is gone, or since the server stops."""
+    def leave(self, name: str, *, disconnected: bool, ends_run: bool = False) -> None:
+        """A reader has left: of itself, because its client is gone, or since the server stops.
+
+        ``ends_run``: if its client is gone, the run is cancelled, with no grace.
+        """
         self._here[name] -= 1
         if self._here[name] > 0:
             return
         del self._here[name]
-        if self._matters:
-            task = asyncio.get_running_loop().create_task(self._left(name, disconnected))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if disconnected and ends_run:
+            self._start(self._cancel(name))
+        elif self._matters:
+            task = self._start(self._left(name, disconnected))
             if disconnected:
                 self._leaving[name] = task
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def settled(self) -> None:
         """Return when what readers that left have set off is decided."""
@@ -91,14 +102,20 @@ class Presence:
                 return
             await asyncio.sleep(self._grace_s)
             if not self._here[name] and not await self._tell(name, 0):
-                await self._log.cancel(name, "disconnect")
-        except RunGone:
-            return
+                await self._cancel(name)
         except LogUnavailable as exc:
-            LOGGER.warning("run %s may go on with nobody reading it: %s", name, exc)
+            _goes_on(name, exc)
         finally:
             if self._leaving.get(name) is asyncio.current_task():
                 del self._leaving[name]
+
+    async def _cancel(self, name: str) -> None:
+        try:
+            await self._log.cancel(name, "disconnect")
+        except RunGone:
+            return
+        except LogUnavailable as exc:
+            _goes_on(name, exc)
 
     async def _beat(self) -> None:
         while True:
@@ -112,3 +129,7 @@ class Presence:
 
     async def _tell(self, name: str, lease_s: float) -> int:
         return await self._log.store.attend(name, self._token, int(lease_s * 1000))
+
+
+def _goes_on(name: str, error: LogUnavailable) -> None:
+    LOGGER.warning("run %s may go on with nobody reading it: %s", name, error)

@@ -254,9 +254,12 @@ class RunManager(RunLookup):
         """A client has begun to read a run; to be followed by ``leave``."""
         await self._presence.enter(run_id)
 
-    def leave(self, run_id: str, *, disconnected: bool) -> None:
-        """A client reads no more; ``disconnected`` only where its connection is really gone."""
-        self._presence.leave(run_id, disconnected=disconnected)
+    def leave(self, run_id: str, *, disconnected: bool, ends_run: bool = False) -> None:
+        """A client reads no more; ``disconnected`` only where its connection is really gone.
+
+        With ``ends_run`` no client can come back to it, so that the run is cancelled then.
+        """
+        self._presence.leave(run_id, disconnected=disconnected, ends_run=ends_run)
 
     async def presence_settled(self) -> None:
         """Return when what readers that left have set off is decided."""

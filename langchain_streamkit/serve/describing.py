@@ -53,6 +53,13 @@ _SINCE: Final = [
 ]
 
 
+_SSE: Final = {
+    "description": "a stream in the protocol's own form, or JSON where none is asked for",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+_UI_STREAM: Final = {**_SSE, "description": "a UI message stream"}
+
+
 def describe(method: str, path: str) -> dict[str, Any]:
     """Return the options of ``add_api_route`` that describe an endpoint."""
     return _ENDPOINTS[method, path]()
@@ -73,6 +80,19 @@ def _endpoint(
         "openapi_extra": extra,
         "response_model": None,
     }
+
+
+def _asking(summary: str, stream: Any) -> dict[str, Any]:
+    """A front end's request for a run; its errors are in the protocol's own form."""
+    return _endpoint(
+        summary,
+        *(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
+        responses={200: stream},
+        requestBody={"required": True, "content": {"application/json": {"schema": _OBJECT}}},
+    )
+
+
+_OBJECT: Final = {"type": "object"}
 
 
 def _json(description: str, schema: Any) -> dict[str, Any]:
@@ -152,6 +172,19 @@ _ENDPOINTS: Final = {
         *(401, 403, 404, 503),
         responses={204: {"description": "it has none"}},
         parameters=_path("thread_id"),
+    ),
+    ("POST", "/api/chat"): lambda: _asking("A message of a chat of the AI SDK", _UI_STREAM),
+    ("GET", "/api/chat/{chat_id}/stream"): lambda: _endpoint(
+        "The chat's present run, from its beginning",
+        *(401, 403, 404, 429, 503),
+        responses={200: _UI_STREAM, 204: {"description": "it has none"}},
+        parameters=_path("chat_id"),
+    ),
+    ("POST", "/v1/chat/completions"): lambda: _asking("OpenAI's chat completions", _SSE),
+    ("POST", "/v1/responses"): lambda: _asking("OpenAI's Responses", _SSE),
+    ("GET", "/v1/models"): lambda: _endpoint("What is served, as OpenAI's models", 401, 403),
+    ("GET", "/v1/models/{model:path}"): lambda: _endpoint(
+        "One of them", *(401, 403, 404), parameters=_path("model")
     ),
     ("GET", "/health"): lambda: _endpoint("Whether the process answers"),
     ("GET", "/ready"): lambda: _endpoint("Whether it takes runs", 503),

@@ -17,8 +17,6 @@ from langchain_streamkit.errors import ProducerLost, ReplayGap, RunGone, StreamE
 from langchain_streamkit.serve.line import Line
 from langchain_streamkit.serve.refusals import broken_off
 from langchain_streamkit.serve.sse_response import SSE_HEADERS, body_message, disconnected
-from langchain_streamkit.wire.log_frames import BYE, gone_frame, log_frames
-from langchain_streamkit.wire.sse import PING, opening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -27,14 +25,15 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.manager.run_manager import RunManager
-    from langchain_streamkit.wire.log_view import LogView
+    from langchain_streamkit.wire.log_frames import LogFraming
 
 
 class LogResponse(Response):
-    """Streams ``batches`` of a run's log, as ``view`` shows them.
+    """Streams ``batches`` of a run's log, as ``framing`` puts them.
 
-    ``place`` is closed when the client has gone. ``heartbeat_s``, ``send_timeout_s`` and
-    ``retry_ms`` are those of ``SSEResponse``.
+    ``place`` is closed when the client has gone. With ``ends_run``, nobody can read the run again,
+    so that it is cancelled then. ``heartbeat_s`` and ``send_timeout_s`` are those of
+    ``SSEResponse``.
     """
 
     media_type = "text/event-stream"
@@ -44,31 +43,31 @@ class LogResponse(Response):
         manager: RunManager,
         run_id: str,
         batches: AsyncGenerator[Stretch],
-        view: LogView,
+        framing: LogFraming,
         *,
         place: AsyncExitStack,
+        ends_run: bool = False,
         heartbeat_s: float = 15,
         send_timeout_s: float = 30,
-        retry_ms: int = 1000,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._manager = manager
         self._run_id = run_id
         self._batches = batches
-        self._view = view
+        self._framing = framing
         self._place = place
+        self._ends_run = ends_run
         self._heartbeat_s = heartbeat_s
         self._send_timeout_s = send_timeout_s
-        self._opening = opening(retry_ms)
         self.status_code = 200
         self.background = None
-        self.init_headers({**SSE_HEADERS, **(headers or {})})
+        self.init_headers({**SSE_HEADERS, **framing.headers, **(headers or {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         line = Line[Any](
             send,
-            body_message(PING),
+            body_message(self._framing.ping),
             heartbeat_s=self._heartbeat_s,
             send_timeout_s=self._send_timeout_s,
         )
@@ -83,7 +82,8 @@ class LogResponse(Response):
                     await self._say_goodbye(line, pump)
             finally:
                 # Before any wait: whoever cancels the request may cancel that too.
-                self._manager.leave(self._run_id, disconnected=line.closed or left.done())
+                gone = line.closed or left.done()
+                self._manager.leave(self._run_id, disconnected=gone, ends_run=self._ends_run)
                 for task in (pump, left, bye):
                     task.cancel()
                 await asyncio.wait({pump, left, bye})
@@ -98,13 +98,13 @@ class LogResponse(Response):
                 "headers": self.raw_headers,
             }
         )
-        await line.write(body_message(self._opening))
+        await line.write(body_message(self._framing.opening))
         last = b""
         try:
             async with aclosing(self._batches) as batches:
                 async for batch in batches:
-                    data = log_frames(self._view, batch)
-                    if self._view.ended:
+                    data = self._framing.frames(batch)
+                    if self._framing.ended:
                         last = data
                         break
                     if data:
@@ -113,13 +113,13 @@ class LogResponse(Response):
                         return
                     await line.give_way(len(batch.data))
         except (RunGone, ReplayGap, ProducerLost) as exc:
-            last = gone_frame(broken_off(exc).error)
+            last = self._framing.gone(broken_off(exc).error)
         except StreamError:
-            pass  # cut off without an end: the client comes back, here or at another server
+            last = self._framing.cut()
         await line.write(body_message(last, more=False))
 
     async def _say_goodbye(self, line: Line[Any], pump: asyncio.Task[None]) -> None:
         """Between two writes of the pump, or instead of one that hangs."""
         pump.cancel()
         await asyncio.wait({pump})
-        await line.write_last(body_message(BYE, more=False))
+        await line.write_last(body_message(self._framing.farewell(), more=False))

@@ -42,12 +42,7 @@ _EXPECTED = 'send {"input": ..., "thread_id"?: "...", "metadata"?: {}, "resume"?
 
 async def read_run_request(request: Request, max_bytes: int) -> RunRequest:
     """Read and check a body. Raises ``Refusal``."""
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if kind.lower() != "application/json":
-        # Not only pedantry: a page of another site can send forms without being asked, JSON not.
-        said = "send JSON: with curl, -H 'content-type: application/json'"
-        raise Refusal(415, "unsupported_media_type", said)
-    body = await read_body(request, max_bytes)
+    body = await read_json_body(request, max_bytes)
     try:
         return _decode(body)
     except msgspec.ValidationError as exc:
@@ -56,8 +51,16 @@ async def read_run_request(request: Request, max_bytes: int) -> RunRequest:
         raise Refusal(400, "invalid_json", f"the body is no JSON: {exc}") from exc
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Return the body. Raises ``Refusal`` when it is larger than ``max_bytes``, or breaks off."""
+async def read_json_body(request: Request, max_bytes: int) -> bytes:
+    """Return the body of a request that says it is JSON.
+
+    Raises ``Refusal``, also when it is larger than ``max_bytes``, or breaks off.
+    """
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+    if kind.lower() != "application/json":
+        # Not only pedantry: a page of another site can send forms without being asked, JSON not.
+        said = "send JSON: with curl, -H 'content-type: application/json'"
+        raise Refusal(415, "unsupported_media_type", said)
     body = b""
     try:
         async for chunk in request.stream():

@@ -13,12 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.websockets import WebSocket  # noqa: TC002 - FastAPI looks for it
 
-from langchain_streamkit.serve.client_socket import (
-    GOING_AWAY,
-    SERVER_ERROR,
-    SERVICE_RESTART,
-    ClientSocket,
-)
+from langchain_streamkit.serve.client_socket import ClientSocket, serve_session
 from langchain_streamkit.serve.refusals import Refusal, refusal_of
 from langchain_streamkit.serve.subscription import Subscription
 from langchain_streamkit.wire.run_frames import (
@@ -37,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from langchain_streamkit.serve.service import RunService
+    from langchain_streamkit.serve.settings import ServeSettings
 
 REFUSED: Final = 4000
 """A socket that is refused is closed with this and what the status would be over HTTP."""
@@ -44,20 +40,23 @@ MAX_SUBSCRIPTIONS: Final = 32
 
 
 def run_sockets(
-    service: RunService, *, max_frame_bytes: int, heartbeat_s: float, send_timeout_s: float
+    service: RunService, settings: ServeSettings
 ) -> Callable[[WebSocket], Awaitable[None]]:
     """Return the endpoint of a route."""
 
     async def serve(websocket: WebSocket) -> None:
         await ClientSocket.accept(websocket)  # a browser would not be told why it is refused
-        socket = ClientSocket(websocket, heartbeat_s=heartbeat_s, send_timeout_s=send_timeout_s)
+        socket = ClientSocket(
+            websocket, heartbeat_s=settings.heartbeat_s, send_timeout_s=settings.send_timeout_s
+        )
         try:
             user = await service.user_of(websocket)
         except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
             refusal = refusal_of(exc)
             await socket.hang_up(REFUSED + refusal.status, refusal.error["code"])
         else:
-            await RunSocket(websocket, socket, service, user, max_frame_bytes).serve()
+            session = RunSocket(websocket, socket, service, user, settings.max_body_bytes)
+            await serve_session(socket, session, service.manager)
 
     return serve
 
@@ -79,47 +78,25 @@ class RunSocket:
         self._user = user
         self._max_frame_bytes = max_frame_bytes
         self._open: dict[str, Subscription] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        """Of all subscriptions, those that send their last frame included."""
+        self.tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(self) -> None:
-        """Serve the socket until it closes, or the process ends."""
-        reader = asyncio.create_task(self._read())
-        bye = asyncio.create_task(self._service.manager.farewell())
-        code, left = GOING_AWAY, False
-        try:
-            await self._socket.watch(reader, bye)
-            if reader.done() and reader.exception() is not None:
-                code = SERVER_ERROR
-            elif reader.done():
-                left = self._socket.closed_with != SERVICE_RESTART
-            elif self._socket.closed:
-                code, left = SERVER_ERROR, True
-            else:
-                self._stop(disconnected=False)
-                await self._socket.write_last(BYE)
-        finally:
-            self._stop(disconnected=left)
-            if self._socket.closed_with is None:
-                await self._socket.hang_up(code)
-            reader.cancel()
-            bye.cancel()
-            await asyncio.wait({reader, bye, *self._tasks})
-        if not reader.cancelled():
-            reader.result()
-
-    def _stop(self, *, disconnected: bool) -> None:
-        for subscription in self._open.values():
-            subscription.stop(disconnected=disconnected)
-
-    async def _read(self) -> None:
-        """Do what the client's frames say, until there are no more."""
+    async def read(self) -> None:
+        """See ``SocketSession``."""
         async for text in self._socket.frames():
             asked = READER.read(text, self._max_frame_bytes)
             try:
                 await self._do(asked)
             except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
                 await self._refuse(asked, refusal_of(exc))
+
+    def stop(self, *, disconnected: bool) -> None:
+        """See ``SocketSession``."""
+        for subscription in self._open.values():
+            subscription.stop(disconnected=disconnected)
+
+    async def say_goodbye(self) -> None:
+        """See ``SocketSession``."""
+        await self._socket.write_last(BYE)
 
     async def _do(self, asked: Asked | BadFrame) -> None:
         match asked:
@@ -156,8 +133,8 @@ class RunSocket:
             asked, self._service, self._websocket, self._user, self._socket, self._freed
         )
         self._open[asked.id] = subscription
-        self._tasks.add(subscription.task)
-        subscription.task.add_done_callback(self._tasks.discard)
+        self.tasks.add(subscription.task)
+        subscription.task.add_done_callback(self.tasks.discard)
 
     def _freed(self, subscription: Subscription) -> None:
         if self._open.get(subscription.id) is subscription:

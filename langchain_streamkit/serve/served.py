@@ -13,7 +13,7 @@ from langchain_streamkit.runs.options import name_of
 from langchain_streamkit.runs.plan import as_runnable, unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from starlette.requests import HTTPConnection
 
@@ -52,14 +52,21 @@ class Served:
 
 def as_input(runnable: Runnable[Any, Any], value: Any) -> Any:
     """Return the input of a client; a text for a graph of messages becomes the user's message."""
-    if isinstance(value, str) and _has_messages(unwrapped(runnable)):
+    if isinstance(value, str) and "messages" in channels_of(runnable):
         return {"messages": [{"role": "user", "content": value}]}
     return value
 
 
-def _has_messages(graph: Any) -> bool:
-    channels = getattr(getattr(graph, "builder", None), "channels", None)
-    return channels is not None and "messages" in channels
+def channels_of(runnable: Runnable[Any, Any]) -> Collection[str]:
+    """Return the names of a graph's state; none for anything else."""
+    builder: Any = getattr(unwrapped(runnable), "builder", None)
+    return getattr(builder, "channels", None) or ()
+
+
+def name_served(runnable: Runnable[Any, Any] | None) -> str:
+    """Return what clients call a runnable by its own name; ``agent``, if it has none."""
+    name = None if runnable is None else runnable.get_name()
+    return "agent" if name in {None, "", "LangGraph"} else str(name)
 
 
 def _looks_like_a_runnable(value: object) -> bool:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import inspect
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from langchain_core.runnables import Runnable
 
 from langchain_streamkit.errors import NotOwner, RunGone, StreamUsageError
 from langchain_streamkit.manager.checkpoints import Checkpoints, plain_messages
 from langchain_streamkit.runs.options import checked_on_end
 from langchain_streamkit.serve.origins import checked_origins
+from langchain_streamkit.serve.protocols.asked import Asked, Names
+from langchain_streamkit.serve.protocols.inputs import call_for
 from langchain_streamkit.serve.refusals import Refusal, broken_off
 from langchain_streamkit.serve.requests import refuse_foreign
-from langchain_streamkit.serve.served import Servable, Served, as_input
+from langchain_streamkit.serve.served import Servable, Served, as_input, name_served
 from langchain_streamkit.wire.log_view import LogView
 from langchain_streamkit.wire.views import Projection, View
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.manager.run_manager import RunManager
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.serve.requests import RunRequest
+    from langchain_streamkit.wire.log_frames import LogFraming
 
 
 class Hooks(NamedTuple):
@@ -51,10 +57,11 @@ class RunService:
         view: View,
         metadata: Collection[str],
         allow_origins: Collection[str],
+        name: str | None = None,
     ) -> None:
-        for name, hook in hooks._asdict().items():
+        for option, hook in hooks._asdict().items():
             if hook is not None and not callable(hook):
-                raise StreamUsageError(f"{name}= takes a function, plain or async, not {hook!r}")
+                raise StreamUsageError(f"{option}= takes a function, plain or async, not {hook!r}")
         checked_on_end(hooks.on_end)
         Projection(view, metadata=metadata)  # an unknown view fails here, not in a client's run
         self.manager = manager
@@ -62,6 +69,8 @@ class RunService:
         self.metadata = frozenset(metadata)
         """The keys of metadata that clients see."""
         self._served = Served(servable)
+        own = name or name_served(servable if isinstance(servable, Runnable) else None)
+        self.names = Names(own) if own not in Names(own).others else Names(own, ())
         self._hooks = hooks
         self._origins = checked_origins(allow_origins)
 
@@ -91,29 +100,59 @@ class RunService:
                 parse = self._hooks.parse_input
                 value = as_input(runnable, value) if parse is None else await _called(parse, value)
             config = await _called(self._hooks.config_for, request)
-            context = await _called(self._hooks.context_for, request)
-            options: dict[str, Any] = {}
-            if self._hooks.on_end is not None:
-                options["on_end"] = self._hooks.on_end
-            return await self.manager.start(
+            return await self._start(request, runnable, value, config, asked, user, held)
+
+    async def start_asked(self, request: HTTPConnection, asked: Asked, user: str | None) -> str:
+        """Start the run that a front end asks for. Raises as ``start``."""
+        async with AsyncExitStack() as held:
+            runnable = await self._served.runnable(request, held)
+            call = await call_for(
                 runnable,
-                value,
-                config,
+                asked,
                 user=user,
-                thread_id=asked.thread_id,
-                resume=asked.resume,
-                metadata=asked.metadata,
-                context=context,
-                held=held.pop_all(),
-                **options,
+                adopt=self.manager.adopt_threads,
+                parse_input=self._hooks.parse_input,
+                config=await _called(self._hooks.config_for, request),
             )
+            asked = replace(asked, thread_id=call.thread_id)
+            more = {"capture": asked.capture} if asked.capture else {}
+            return await self._start(
+                request, call.runnable, call.input, call.config, asked, user, held, **more
+            )
+
+    async def _start(
+        self,
+        request: HTTPConnection,
+        runnable: Runnable[Any, Any],
+        value: Any,
+        config: RunnableConfig | None,
+        asked: RunRequest | Asked,
+        user: str | None,
+        held: AsyncExitStack,
+        **options: Any,
+    ) -> str:
+        context = await _called(self._hooks.context_for, request)
+        if self._hooks.on_end is not None:
+            options["on_end"] = self._hooks.on_end
+        return await self.manager.start(
+            runnable,
+            value,
+            config,
+            user=user,
+            thread_id=asked.thread_id,
+            resume=asked.resume,
+            metadata=asked.metadata,
+            context=context,
+            held=held.pop_all(),
+            **options,
+        )
 
     def view_after(self, since: Position | None) -> LogView:
         """Return what shows a run's log to a client that has it up to ``since``."""
         return LogView(self._view, metadata=self.metadata, after=since)
 
     async def entries(
-        self, run_id: str, since: Position | None, view: LogView, user: str | None
+        self, run_id: str, since: Position | None, view: LogView | LogFraming, user: str | None
     ) -> AsyncGenerator[Stretch]:
         """Return the events of a run from where ``view`` needs them.
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from langchain_streamkit.errors import StreamError, StreamUsageError
 from langchain_streamkit.serve.line import Line, end_run, outlive, require_positive
+from langchain_streamkit.wire.encoders import EncodedFrames, EncodedProtocol, encoder_of
 from langchain_streamkit.wire.source import as_async_run
 from langchain_streamkit.wire.sse import END, PING, SSEFrames, opening
 
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from langchain_streamkit.events import Event
+    from langchain_streamkit.wire.protocol import Encoder
     from langchain_streamkit.wire.source import AsyncRunLike
     from langchain_streamkit.wire.views import View
 
 OnDisconnect: TypeAlias = Literal["cancel", "continue"]
-WireProtocol: TypeAlias = Literal["native"]
+WireProtocol: TypeAlias = Literal["native"] | EncodedProtocol
 
 SSE_HEADERS = {
     "content-type": "text/event-stream",
@@ -48,8 +50,9 @@ SSE_HEADERS = {
 class SSEResponse(Response):
     """Stream a run of ``astream()`` as server-sent events; return it from an endpoint.
 
-    * ``view`` and ``metadata`` choose what is sent (see ``Projection``), ``protocol="native"`` our
-      own frames.
+    * ``protocol``: ``"native"``, our own frames, of which ``view`` and ``metadata`` choose what is
+      sent (see ``Projection``); or that of a front end: ``"ai-sdk"``, ``"openai-chat"``,
+      ``"openai-responses"``, or one of their encoders with options of your own.
     * ``on_disconnect``: ``"cancel"`` (default) stops the run with ``reason="disconnect"`` when the
       client leaves; ``"continue"`` lets it go on to its end, unread.
     * ``heartbeat_s``: a comment is sent after so many seconds of silence.
@@ -73,7 +76,7 @@ class SSEResponse(Response):
         *,
         view: View = "chat",
         metadata: Collection[str] = (),
-        protocol: WireProtocol = "native",
+        protocol: WireProtocol | Encoder = "native",
         on_disconnect: OnDisconnect = "cancel",
         heartbeat_s: float = 15,
         send_timeout_s: float = 30,
@@ -88,8 +91,12 @@ class SSEResponse(Response):
                 "write SSEResponse(astream(runnable, input)), or, for another iterable of events, "
                 "StreamingResponse(sse_bytes(events), media_type='text/event-stream')"
             )
-        if protocol not in get_args(WireProtocol):
-            raise StreamUsageError(f"protocol={protocol!r} is not known; write 'native'")
+        encoder = _encoder(protocol)
+        if encoder is not None and (view != "chat" or metadata):
+            raise StreamUsageError(
+                f"view= and metadata= are for protocol='native'; {type(encoder).__name__} has what"
+                " is for the user"
+            )
         if on_disconnect not in get_args(OnDisconnect):
             raise StreamUsageError(
                 f"on_disconnect={on_disconnect!r} is not known; write 'cancel' or 'continue'"
@@ -99,15 +106,19 @@ class SSEResponse(Response):
         if "content-length" in given:
             raise StreamUsageError("a stream has no content-length; leave that header out")
         self._run = run
-        self._frames = SSEFrames(view, metadata=metadata, end=END)
+        if encoder is None:
+            self._frames: SSEFrames | EncodedFrames = SSEFrames(view, metadata=metadata, end=END)
+            self._opening, self._ping = opening(retry_ms), PING
+        else:
+            self._frames = EncodedFrames(encoder)
+            self._opening, self._ping = encoder.opening(), encoder.ping
         self._answered = self._complete = False
         self._continue = on_disconnect == "continue"
         self._heartbeat_s = heartbeat_s
         self._send_timeout_s = send_timeout_s
-        self._opening = opening(retry_ms)
         self.status_code = status_code
         self.background = background
-        self.init_headers(SSE_HEADERS | given)
+        self.init_headers({**SSE_HEADERS, **(encoder.headers if encoder else {}), **given})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -122,7 +133,7 @@ class SSEResponse(Response):
     async def _stream(self, receive: Receive, send: Send) -> None:
         line = Line[Any](
             send,
-            body_message(PING),
+            body_message(self._ping),
             heartbeat_s=self._heartbeat_s,
             send_timeout_s=self._send_timeout_s,
         )
@@ -195,6 +206,12 @@ class SSEResponse(Response):
             "status": self.status_code,
             "headers": self.raw_headers,
         }
+
+
+def _encoder(protocol: Any) -> Encoder | None:
+    if protocol == "native":
+        return None
+    return encoder_of(cast("Any", protocol)) if isinstance(protocol, str) else protocol
 
 
 def body_message(data: bytes, *, more: bool = True) -> Message:
