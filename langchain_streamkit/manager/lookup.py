@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from langchain_streamkit.errors import NotOwner, RunGone
 from langchain_streamkit.log import EventLog, Position
@@ -133,6 +134,15 @@ class RunLookup:
         Raises ``LogUnavailable``.
         """
         return await number_of(self.log, thread_id, run_id)
+
+    @asynccontextmanager
+    async def hold(self, thread_id: str, user: str | None) -> AsyncGenerator[None]:
+        """Keep runs out of a thread, as one would. Raises ``ThreadBusy``, ``NotOwner``."""
+        held = await self._threads.take(thread_id, uuid4().hex, user)
+        try:
+            yield
+        finally:
+            await held.finish()
 
     async def check(
         self, run_id: str, since: Position | None = None, *, user: str | _Anyone | None = ANYONE

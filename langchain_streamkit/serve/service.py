@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -66,7 +66,8 @@ class RunService:
         Projection(view, metadata=metadata)  # an unknown view fails here, not in a client's run
         self.manager = manager
         self._view: View = view
-        self._metadata = metadata
+        self.metadata = frozenset(metadata)
+        """The keys of metadata that clients see."""
         self._served = Served(servable)
         own = name or name_served(servable if isinstance(servable, Runnable) else None)
         self.names = Names(own) if own not in Names(own).others else Names(own, ())
@@ -148,7 +149,7 @@ class RunService:
 
     def view_after(self, since: Position | None) -> LogView:
         """Return what shows a run's log to a client that has it up to ``since``."""
-        return LogView(self._view, metadata=self._metadata, after=since)
+        return LogView(self._view, metadata=self.metadata, after=since)
 
     async def entries(
         self, run_id: str, since: Position | None, view: LogView | LogFraming, user: str | None
@@ -171,12 +172,17 @@ class RunService:
             status = await self.manager.status(run_id, user=user)
         return status.status != "running" and str(since) == status.last_event_id
 
+    @asynccontextmanager
+    async def serving(self, request: HTTPConnection) -> AsyncGenerator[Runnable[Any, Any]]:
+        """Give what is served to a request that starts no run."""
+        async with AsyncExitStack() as held:
+            yield await self._served.runnable(request, held)
+
     async def messages(
         self, request: HTTPConnection, thread_id: str, user: str | None
     ) -> dict[str, Any]:
         """Return what a thread's newest checkpoint has. Raises ``RunGone`` if there is none."""
-        async with AsyncExitStack() as held:
-            runnable = await self._served.runnable(request, held)
+        async with self.serving(request) as runnable:
             thread = await Checkpoints(runnable, adopt=self.manager.adopt_threads).thread(
                 thread_id, user
             )
