@@ -39,6 +39,11 @@ class ThreadRun(NamedTuple):
     run_id: str
 
 
+def began_ms(run: ThreadRun) -> int:
+    """Return about when a run began, in ms since the epoch."""
+    return (EPOCH_S + run.number) * 1000
+
+
 async def note_run(log: EventLog, thread: LogWriter, run_id: str) -> None:
     """Add a run, which has a log already, to the log of the thread that it holds."""
     last = 0
@@ -77,6 +82,8 @@ class ThreadReader:
         self._owner = owner
         self._last = 0
         """The number of the newest run that the reader has, or does not want."""
+        self.found = False
+        """Whether the thread had a log when the reading began."""
 
     async def begin(self, *, at: int | None, after: int | None) -> None:
         """Say where to begin: with run ``at``, or with what follows run ``after``; else with the
@@ -84,6 +91,7 @@ class ThreadReader:
 
         Raises ``ReplayGap`` if that run, or what follows it, is not known any more; ``NotOwner``.
         """
+        self.found = await self._info() is not None
         runs = await self._known()
         if at is not None:
             wanted = next((run for run in runs if run.number == at), None)

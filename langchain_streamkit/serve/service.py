@@ -65,7 +65,7 @@ class RunService:
         checked_on_end(hooks.on_end)
         Projection(view, metadata=metadata)  # an unknown view fails here, not in a client's run
         self.manager = manager
-        self._view: View = view
+        self.view: View = view
         self.metadata = frozenset(metadata)
         """The keys of metadata that clients see."""
         self._served = Served(servable)
@@ -89,8 +89,13 @@ class RunService:
             )
         return user
 
-    async def start(self, request: HTTPConnection, asked: RunRequest, user: str | None) -> str:
-        """Start a run and return its id. Raises as ``RunManager.start``, and ``Refusal``."""
+    async def start(
+        self, request: HTTPConnection, asked: RunRequest, user: str | None, **options: Any
+    ) -> str:
+        """Start a run and return its id; ``options`` are those of ``RunManager.start``.
+
+        Raises as that does, and ``Refusal``.
+        """
         if asked.resume is not None and asked.input is not None:
             raise Refusal(422, "invalid_request", 'send "input" or "resume", not both')
         async with AsyncExitStack() as held:
@@ -100,7 +105,7 @@ class RunService:
                 parse = self._hooks.parse_input
                 value = as_input(runnable, value) if parse is None else await _called(parse, value)
             config = await _called(self._hooks.config_for, request)
-            return await self._start(request, runnable, value, config, asked, user, held)
+            return await self._start(request, runnable, value, config, asked, user, held, **options)
 
     async def start_asked(self, request: HTTPConnection, asked: Asked, user: str | None) -> str:
         """Start the run that a front end asks for. Raises as ``start``."""
@@ -149,7 +154,7 @@ class RunService:
 
     def view_after(self, since: Position | None) -> LogView:
         """Return what shows a run's log to a client that has it up to ``since``."""
-        return LogView(self._view, metadata=self.metadata, after=since)
+        return LogView(self.view, metadata=self.metadata, after=since)
 
     async def entries(
         self, run_id: str, since: Position | None, view: LogView | LogFraming, user: str | None

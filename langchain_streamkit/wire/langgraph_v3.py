@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from langchain_streamkit import events as ev
 from langchain_streamkit.failures import MESSAGES
 from langchain_streamkit.wire.langgraph_v3_frames import Framer
-from langchain_streamkit.wire.langgraph_v3_messages import MessageFrames, usage_of
+from langchain_streamkit.wire.langgraph_v3_messages import MessageFrames
 from langchain_streamkit.wire.langgraph_v3_places import Places
 from langchain_streamkit.wire.views import Projection, View
 
@@ -169,7 +169,6 @@ class AgentEvents:
                 data = {"event": "failed", "error": event.error.message}
             case ev.RunCancelled():
                 data = {"event": "failed", "error": STOPPED}
-        data["usage"] = usage_of(event.usage)
         return [*frames, self._framer.last((), event.ts, data)]
 
 

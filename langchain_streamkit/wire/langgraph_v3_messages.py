@@ -87,7 +87,7 @@ def _told(event: ev.Event, node: str | None) -> Iterator[Data]:
             yield _block("finish", index, block)
         case ev.MessageFinished():
             reason = event.raw_finish_reason or event.finish_reason
-            yield _finish(event.usage, {"metadata": {"finish_reason": reason}})
+            yield _finish(event.usage, {"finish_reason": reason})
         case ev.MessageAborted(reason=reason) if reason in _KEPT:
             yield _finish(event.usage, {})
         case ev.MessageAborted():
@@ -121,13 +121,15 @@ def _metadata(event: ev.MessageStarted, node: str | None) -> Data:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _finish(usage: ev.Usage | None, more: Data) -> Data:
-    told = {} if usage is None else {"usage": usage_of(usage)}
-    return {"event": "message-finish", **told, **more}
+def _finish(usage: ev.Usage | None, about: Data) -> Data:
+    """``usage_source`` says whether the numbers are the provider's, or counted here."""
+    if usage is None or usage.source == "none":
+        return {"event": "message-finish", "metadata": about}
+    about = {**about, "usage_source": usage.source}
+    return {"event": "message-finish", "usage": _usage(usage), "metadata": about}
 
 
-def usage_of(usage: ev.Usage) -> Data:
-    """Return usage as LangChain's ``UsageMetadata``."""
+def _usage(usage: ev.Usage) -> Data:
     details = usage.details
     return {
         "input_tokens": usage.input_tokens,
