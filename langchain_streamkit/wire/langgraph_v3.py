@@ -105,7 +105,7 @@ class AgentEvents:
     def _of_graph(self, event: ev.Event) -> list[Frame]:
         match event:
             case ev.StateSnapshot():
-                self._state = self._places.of(event.step_id).graph, event.ts, event.values
+                self._state = self._places.of(event.step_id).graph, event.ts, _state(event)
                 return []
             case ev.StateUpdate():
                 data = {"node": event.node, "values": event.values}
@@ -170,6 +170,14 @@ class AgentEvents:
             case ev.RunCancelled():
                 data = {"event": "failed", "error": STOPPED}
         return [*frames, self._framer.last((), event.ts, data)]
+
+
+def _state(event: ev.StateSnapshot) -> Any:
+    """Interrupts are told by themselves, and are no part of the state."""
+    values: Any = event.values
+    if isinstance(values, dict) and "__interrupt__" in values:
+        return {key: value for key, value in values.items() if key != "__interrupt__"}
+    return values
 
 
 def _begun(event: ev.StepStarted) -> Data:
