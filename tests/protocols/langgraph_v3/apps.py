@@ -66,6 +66,10 @@ def served(
         """What a signal does; a server in a thread gets none."""
         manager.shut_down()
 
+    @app.post(f"{prefix}/test/cancel/{{run_id}}")
+    async def cancel(run_id: str) -> bool:
+        return await manager.cancel(run_id)
+
     app.include_router(langgraph_routes(service, **limits), prefix=prefix)  # type: ignore[arg-type]
     app.include_router(langgraph_v3_routes(service, **limits), prefix=prefix)  # type: ignore[arg-type]
     with serving(app, lifespan="on") as where:

@@ -133,7 +133,6 @@ async def _tool(call: Any) -> dict[str, Any]:
         return {**told, "error": str(exc)}
 
 
-def py_client(url: str, user: str | None = None) -> Any:
+def py_client(url: str) -> Any:
     """Return ``langgraph_sdk``'s client of a server."""
-    headers = {"x-user": user} if user else None
-    return get_client(url=url, api_key=None, headers=headers, timeout=WAIT_S)
+    return get_client(url=url, api_key=None, timeout=WAIT_S)
