@@ -13,7 +13,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI looks for it
 from starlette.responses import JSONResponse, Response
 
 from langchain_streamkit.serve.refusals import Refusal, refusal_of
-from langchain_streamkit.serve.requests import read_body
+from langchain_streamkit.serve.requests import read_json_body
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,10 +51,7 @@ async def read_json(request: Request, kind: type[T], max_bytes: int) -> T:
 
     Keys that are not known are passed over: clients send many that are for others.
     """
-    given = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if given.lower() != "application/json":  # see read_run_request
-        raise Refusal(415, "unsupported_media_type", "send JSON")
-    body = await read_body(request, max_bytes)
+    body = await read_json_body(request, max_bytes)
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as exc:
