@@ -210,7 +210,7 @@ class ClassicEncoder:
                 if not pending:  # at a breakpoint of the caller's
                     yield from self._wanted("updates", {_INTERRUPT: []})
                 values = self._values.get((), {})
-                if isinstance(values, dict):
+                if pending and isinstance(values, dict):
                     yield from self._wanted("values", {**values, _INTERRUPT: pending})
             case ev.RunFailed(error=error):
                 said = {"error": error.code, "message": error.message, "error_id": error.error_id}

@@ -57,6 +57,17 @@ def gated(*turns: Any) -> tuple[Any, Gate]:
     return graph(one=one).compile(checkpointer=InMemorySaver()), gate
 
 
+def gated_after(*turns: Any) -> tuple[Any, Gate]:
+    """A model that answers, then a gate."""
+    gate = Gate()
+
+    async def wait(state: Any) -> None:
+        await gate.passed()
+
+    made = graph(one=node_of(says(*turns, cycle=True)), wait=wait)
+    return made.compile(checkpointer=InMemorySaver()), gate
+
+
 def asking_twice() -> Any:
     """Two nodes that ask at the same time."""
 
