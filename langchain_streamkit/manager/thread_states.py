@@ -63,10 +63,18 @@ class ThreadStates:
         self._checkpoints = Checkpoints(runnable, adopt=adopt)
 
     async def newest(
-        self, thread_id: str, user: str | None, *, subgraphs: bool = False
+        self,
+        thread_id: str,
+        user: str | None,
+        *,
+        subgraphs: bool = False,
+        missing: bool = False,
     ) -> StateSnapshot:
-        """Return the thread as it is. Raises ``RunGone`` where there is none, ``NotOwner``."""
-        await self._check(thread_id, user)
+        """Return the thread as it is; an empty one for none, if it may be ``missing``.
+
+        Raises ``RunGone`` where there is none, ``NotOwner``.
+        """
+        await self._check(thread_id, user, missing=missing)
         return await self._state(_config(thread_id), subgraphs=subgraphs)
 
     async def at(
@@ -169,8 +177,15 @@ class ThreadStates:
             if saved.metadata.get(OWNER) == user:
                 yield _record(saved)
 
-    async def _check(self, thread_id: str, user: str | None) -> None:
-        if await self._checkpoints.thread(thread_id, user) is None:
+    @staticmethod
+    async def forget(runnable: Runnable[Any, Any], thread_id: str) -> None:
+        """Remove a thread that nobody is told of, if ``runnable`` keeps any."""
+        saver: Any = getattr(unwrapped(runnable), "checkpointer", None)
+        if hasattr(saver, "adelete_thread"):
+            await saver.adelete_thread(thread_id)
+
+    async def _check(self, thread_id: str, user: str | None, *, missing: bool = False) -> None:
+        if await self._checkpoints.thread(thread_id, user) is None and not missing:
             raise RunGone(f"there is no thread {thread_id!r}")
 
     async def _state(self, config: Any, *, subgraphs: bool) -> StateSnapshot:

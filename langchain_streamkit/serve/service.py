@@ -22,7 +22,14 @@ from langchain_streamkit.wire.log_view import LogView
 from langchain_streamkit.wire.views import Projection, View
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Collection,
+        Generator,
+        Mapping,
+    )
 
     from langchain_core.runnables import RunnableConfig
     from starlette.requests import HTTPConnection
@@ -90,22 +97,35 @@ class RunService:
         return user
 
     async def start(
-        self, request: HTTPConnection, asked: RunRequest, user: str | None, **options: Any
+        self,
+        request: HTTPConnection,
+        asked: RunRequest,
+        user: str | None,
+        *,
+        configurable: Mapping[str, Any] | None = None,
+        held: AsyncExitStack | None = None,
+        **options: Any,
     ) -> str:
-        """Start a run and return its id; ``options`` are those of ``RunManager.start``.
+        """Start a run and return its id. Raises as ``RunManager.start``, and ``Refusal``.
 
-        Raises as that does, and ``Refusal``.
+        ``configurable`` is added to that of the config, ``held`` is closed when the run has ended,
+        ``options`` are those of ``RunManager.start``.
         """
         if asked.resume is not None and asked.input is not None:
             raise Refusal(422, "invalid_request", 'send "input" or "resume", not both')
-        async with AsyncExitStack() as held:
-            runnable = await self._served.runnable(request, held)
+        async with held or AsyncExitStack() as holding:
+            runnable = await self._served.runnable(request, holding)
             value = asked.input
             if asked.resume is None:
                 parse = self._hooks.parse_input
                 value = as_input(runnable, value) if parse is None else await _called(parse, value)
-            config = await _called(self._hooks.config_for, request)
-            return await self._start(request, runnable, value, config, asked, user, held, **options)
+            config: Any = await _called(self._hooks.config_for, request)
+            if configurable:
+                made: dict[str, Any] = dict(config or {})
+                config = {**made, "configurable": {**made.get("configurable", {}), **configurable}}
+            return await self._start(
+                request, runnable, value, config, asked, user, holding, **options
+            )
 
     async def start_asked(self, request: HTTPConnection, asked: Asked, user: str | None) -> str:
         """Start the run that a front end asks for. Raises as ``start``."""

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
-from langgraph_sdk import get_client
+from langgraph.pregel.remote import RemoteGraph
+from langgraph_sdk import get_client, get_sync_client
 
 from langchain_streamkit import RunManager
 from langchain_streamkit.serve.langgraph_routes import langgraph_routes
@@ -33,6 +34,13 @@ class Server:
         async with get_client(url=self.url, api_key=None, headers=headers) as client:
             yield client
 
+    @asynccontextmanager
+    async def remote(self) -> AsyncIterator[RemoteGraph]:
+        """The graph, as it is used from afar."""
+        with get_sync_client(url=self.url, api_key=None) as sync_client:
+            async with self.client() as client:
+                yield RemoteGraph("agent", client=client, sync_client=sync_client)
+
 
 @contextmanager
 def served(
@@ -40,6 +48,7 @@ def served(
     *,
     manager: RunManager | None = None,
     metadata: Any = (),
+    name: str | None = None,
     prefix: str = "/api",
     max_body_bytes: int = 1 << 20,
     heartbeat_s: float = 15,
@@ -48,7 +57,13 @@ def served(
     """Serve a graph; ``hooks`` are those of ``Hooks``."""
     manager = manager or RunManager()
     service = RunService(
-        graph, manager, Hooks(**hooks), view="chat", metadata=metadata, allow_origins=()
+        graph,
+        manager,
+        Hooks(**hooks),
+        view="chat",
+        metadata=metadata,
+        allow_origins=(),
+        name=name,
     )
     router = langgraph_routes(
         service, max_body_bytes=max_body_bytes, heartbeat_s=heartbeat_s, send_timeout_s=30
