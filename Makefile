@@ -83,6 +83,7 @@ $(VENV)/.dev-installed: pyproject.toml $(wildcard scripts/install_*.py) | python
 	@$(VENV)/bin/python -m scripts.install_typescript
 	@$(VENV)/bin/python -m scripts.install_ai_sdk
 	@$(VENV)/bin/python -m scripts.install_ag_ui
+	@$(VENV)/bin/python -m scripts.install_langgraph_js
 	@touch $(VENV)/.demo-installed $@
 
 $(LOWEST)/.dev-installed: pyproject.toml constraints/lowest.txt | python-found

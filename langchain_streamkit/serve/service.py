@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.runnables import Runnable
@@ -21,7 +21,14 @@ from langchain_streamkit.wire.log_view import LogView
 from langchain_streamkit.wire.views import Projection, View
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Collection,
+        Generator,
+        Mapping,
+    )
 
     from langchain_core.runnables import RunnableConfig
     from starlette.requests import HTTPConnection
@@ -62,8 +69,9 @@ class RunService:
         checked_on_end(hooks.on_end)
         Projection(view, metadata=metadata)  # an unknown view fails here, not in a client's run
         self.manager = manager
-        self._view: View = view
-        self._metadata = metadata
+        self.view: View = view
+        self.metadata = frozenset(metadata)
+        """The keys of metadata that clients see."""
         self._served = Served(servable)
         own = name or name_served(servable if isinstance(servable, Runnable) else None)
         self.names = Names(own) if own not in Names(own).others else Names(own, ())
@@ -85,10 +93,23 @@ class RunService:
             )
         return user
 
-    async def start(self, request: HTTPConnection, asked: Asked, user: str | None) -> str:
-        """Start a run and return its id. Raises as ``RunManager.start``, and ``Refusal``."""
-        async with AsyncExitStack() as held:
-            runnable = await self._served.runnable(request, held)
+    async def start(
+        self,
+        request: HTTPConnection,
+        asked: Asked,
+        user: str | None,
+        *,
+        configurable: Mapping[str, Any] | None = None,
+        held: AsyncExitStack | None = None,
+        **options: Any,
+    ) -> str:
+        """Start a run and return its id. Raises as ``RunManager.start``, and ``Refusal``.
+
+        ``configurable`` is added to that of the config, ``held`` is closed when the run has ended,
+        ``options`` are those of ``RunManager.start``.
+        """
+        async with held or AsyncExitStack() as holding:
+            runnable = await self._served.runnable(request, holding)
             call = await call_for(
                 runnable,
                 asked,
@@ -97,7 +118,12 @@ class RunService:
                 parse_input=self._hooks.parse_input,
                 config=await _called(self._hooks.config_for, request),
             )
-            options: dict[str, Any] = {}
+            config = call.config
+            if configurable:
+                config = {
+                    **config,
+                    "configurable": {**config.get("configurable", {}), **configurable},
+                }
             if asked.capture:
                 options["capture"] = asked.capture
             if self._hooks.on_end is not None:
@@ -105,19 +131,19 @@ class RunService:
             return await self.manager.start(
                 call.runnable,
                 call.input,
-                call.config,
+                config,
                 user=user,
                 thread_id=call.thread_id,
                 resume=asked.resume,
                 metadata=asked.metadata,
                 context=await _called(self._hooks.context_for, request),
-                held=held.pop_all(),
+                held=holding.pop_all(),
                 **options,
             )
 
     def view_after(self, since: Position | None) -> LogView:
         """Return what shows a run's log to a client that has it up to ``since``."""
-        return LogView(self._view, metadata=self._metadata, after=since)
+        return LogView(self.view, metadata=self.metadata, after=since)
 
     async def entries(
         self, run_id: str, since: Position | None, first: Position | None, user: str | None
@@ -140,12 +166,17 @@ class RunService:
             status = await self.manager.status(run_id, user=user)
         return status.status != "running" and str(since) == status.last_event_id
 
+    @asynccontextmanager
+    async def serving(self, request: HTTPConnection) -> AsyncGenerator[Runnable[Any, Any]]:
+        """Give what is served to a request that starts no run."""
+        async with AsyncExitStack() as held:
+            yield await self._served.runnable(request, held)
+
     async def messages(
         self, request: HTTPConnection, thread_id: str, user: str | None
     ) -> dict[str, Any]:
         """Return what a thread's newest checkpoint has. Raises ``RunGone`` if there is none."""
-        async with AsyncExitStack() as held:
-            runnable = await self._served.runnable(request, held)
+        async with self.serving(request) as runnable:
             thread = await Checkpoints(runnable, adopt=self.manager.adopt_threads).thread(
                 thread_id, user
             )

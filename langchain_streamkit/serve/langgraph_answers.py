@@ -1,0 +1,94 @@
+"""How a LangGraph server asks and answers: bodies, checkpoints, and ``{"detail", "code"}``.
+
+Guarantees: what an endpoint raises is told in that form, with the status that the clients expect;
+nothing of an exception that is not meant for a client reaches one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+from starlette.requests import Request  # noqa: TC002 - FastAPI looks for it
+from starlette.responses import JSONResponse, Response
+
+from langchain_streamkit.serve.refusals import Refusal, refusal_of
+from langchain_streamkit.serve.requests import read_json_body
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+
+def answering(
+    endpoint: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Answer what the endpoint raises as a LangGraph server does."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
+            return refused(refusal_of(exc))
+
+    return answer
+
+
+def refused(refusal: Refusal) -> Response:
+    """Return a refusal in the clients' form: they show ``detail``."""
+    said = dict(refusal.error)
+    return JSONResponse({"detail": said.pop("message"), **said}, refusal.status, refusal.headers)
+
+
+def unprocessable(message: str) -> Refusal:
+    """Return the refusal of what cannot be done as it was asked."""
+    return Refusal(422, "invalid_request", message)
+
+
+async def read_json(request: Request, kind: type[T], max_bytes: int) -> T:
+    """Return the body as ``kind``; nothing at all counts as ``{}``. Raises ``Refusal``.
+
+    Keys that are not known are passed over: clients send many that are for others.
+    """
+    body = await read_json_body(request, max_bytes)
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as exc:
+        raise unprocessable(str(exc)) from exc
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise Refusal(400, "invalid_json", f"the body is no JSON: {exc}") from exc
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """Return ``value`` as the answer."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def flag(request: Request, name: str) -> bool:
+    """Whether a query parameter says yes."""
+    return request.query_params.get(name, "").lower() in ("1", "true")
+
+
+def checkpoint_named(given: object, thread_id: str, where: str) -> dict[str, Any] | None:
+    """Return the checkpoint that a client names, None for none. Raises ``Refusal``.
+
+    As its id, as a ``Checkpoint``, or in the ``configurable`` of a config, as clients do.
+    """
+    if isinstance(given, str):
+        given = {"checkpoint_id": given}
+    if given is None or not isinstance(given, dict):
+        if given is None:
+            return None
+        raise unprocessable(f"{where} is no checkpoint: write its checkpoint_id")
+    named = cast("dict[str, Any]", given)
+    inner = named.get("configurable")
+    named = cast("dict[str, Any]", inner) if isinstance(inner, dict) else named
+    if named.get("thread_id", thread_id) != thread_id:
+        raise unprocessable(f"{where} is a checkpoint of another thread")
+    found = {
+        key: named[key]
+        for key, kind in (("checkpoint_id", str), ("checkpoint_ns", str), ("checkpoint_map", dict))
+        if isinstance(named.get(key), kind) and named[key]
+    }
+    return found or None
