@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_streamkit.api import astream
-from langchain_streamkit.errors import ShuttingDown, StreamUsageError
-from langchain_streamkit.log import EventLog, open_log
 from langchain_streamkit.manager.calls import config_of, thread_of
 from langchain_streamkit.manager.checkpoints import Checkpoints
-from langchain_streamkit.manager.draining import Drain, drain_of, on_signal
-from langchain_streamkit.manager.ending import end_runs
-from langchain_streamkit.manager.lookup import RunLookup
+from langchain_streamkit.manager.draining import Drain, drain_of
+from langchain_streamkit.manager.life import Life
 from langchain_streamkit.manager.managed import ManagedRun
 from langchain_streamkit.manager.presence import OnDisconnect, Presence
 from langchain_streamkit.manager.quotas import refuse_spent
@@ -35,12 +31,13 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable, RunnableConfig
 
     from langchain_streamkit.limits import Limits
+    from langchain_streamkit.log import EventLog
     from langchain_streamkit.log.writer import LogWriter
     from langchain_streamkit.runs.async_run import AsyncRun
     from langchain_streamkit.tokens.meter import Limit
 
 
-class RunManager(RunLookup):
+class RunManager(Life):
     """Starts runs that go on without their readers, and finds them again by their id.
 
     Each run is kept in the event log, from which any number of readers, in any process that uses
@@ -94,24 +91,25 @@ class RunManager(RunLookup):
         self._limits = checked_limits(limits)
         self._budget = (*as_limits(quotas), *as_limits(budget))
         self._quotas = [one for one in self._budget if isinstance(one, Quota)]
-        self._grace_s = seconds("shutdown_grace_s", shutdown_grace_s)
         self._options = checked_options(options)
         self.stats = Stats()
         self._on_busy: OnBusy = on_busy
         self.adopt_threads = adopt_threads
-        self._where = log
         self._on_disconnect: OnDisconnect = on_disconnect
         self._disconnect_grace_s = disconnect_grace_s
-        self._lives = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        where = self._where
-        super().__init__(where if isinstance(where, EventLog) else open_log(where))
-        self._presence = Presence(self.log, self._on_disconnect, self._disconnect_grace_s)
         self._runs: dict[str, ManagedRun] = {}
-        self._closing: asyncio.Task[None] | None = None
-        self._leaving = asyncio.Event()
+        super().__init__(log, seconds("shutdown_grace_s", shutdown_grace_s), self._runs)
+
+    def begin_life(self) -> None:
+        """See ``Life``."""
+        super().begin_life()
+        self._presence = Presence(self.log, self._on_disconnect, self._disconnect_grace_s)
+
+    async def end_life(self) -> None:
+        """See ``Life``."""
+        await self._presence.aclose()
+        if self._limits is not None:
+            await self._limits.aclose()
 
     def __repr__(self) -> str:
         return f"<RunManager of {len(self._runs)} runs, log {self.log!r}>"
@@ -159,7 +157,7 @@ class RunManager(RunLookup):
             ShuttingDown: this process is about to end.
             LogUnavailable: the log cannot be reached; nothing has begun.
         """
-        self._refuse_when_closing()
+        self.refuse_when_closing()
         busy = one_of("on_busy", on_busy or self._on_busy, get_args(OnBusy))
         checkpoints = Checkpoints(runnable, adopt=self.adopt_threads)
         thread_id = thread_of(thread_id, config)
@@ -218,7 +216,7 @@ class RunManager(RunLookup):
         try:
             if thread is not None:
                 await note_run(self.log, thread, run.run_id)
-            self._refuse_when_closing()
+            self.refuse_when_closing()
         except BaseException:  # nobody would stop the run, and readers would wait for it
             await writer.finish()
             raise
@@ -240,12 +238,6 @@ class RunManager(RunLookup):
             drain=drain,
             ended=self._run_ended,
         )
-
-    def _refuse_when_closing(self) -> None:
-        if self.shutting_down:
-            raise ShuttingDown(
-                "this server is shutting down; start the run at another one, or later"
-            )
 
     def _run_ended(self, managed: ManagedRun) -> None:
         snapshot = managed.run.snapshot
@@ -280,81 +272,6 @@ class RunManager(RunLookup):
     async def presence_settled(self) -> None:
         """Return when what readers that left have set off is decided."""
         await self._presence.settled()
-
-    # ---- the process -------------------------------------------------------------------------
-
-    @property
-    def shutting_down(self) -> bool:
-        """Whether this process takes no more runs."""
-        return self._closing is not None
-
-    async def farewell(self) -> None:
-        """Return when readers are to be sent away, as the process ends."""
-        await self._leaving.wait()
-
-    def shut_down(self) -> asyncio.Task[None]:
-        """Begin to end: no new runs, those that go on are drained, cancelled after the grace.
-
-        Called by ``lifespan`` when the process gets SIGTERM or SIGINT. The task is done when all
-        runs of this process have ended, and readers are sent away.
-        """
-        if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self._shut_down())
-        return self._closing
-
-    async def _shut_down(self) -> None:
-        try:
-            await end_runs(self._runs, self._grace_s)
-        finally:
-            self._leaving.set()
-
-    async def aclose(self) -> None:
-        """End all runs of this process as ``shut_down`` does, and let go of the log."""
-        await self.shut_down()
-        await self._presence.aclose()
-        if self._limits is not None:
-            await self._limits.aclose()
-        await self.log.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.aclose()
-
-    @asynccontextmanager
-    async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
-        """The manager's life as that of an application: ``FastAPI(lifespan=manager.lifespan)``.
-
-        It may be that of several applications: the last of them ends it. Also hears the signals
-        that end the server, which waits for open connections before it ends the lifespan: too late
-        for those who wait in them.
-
-        A manager whose log is a URL may live again, with its log opened anew, as the application of
-        tests does. Raises ``StreamUsageError`` for another one that has ended.
-        """
-        if self._closing is not None and not self._lives:
-            if isinstance(self._where, EventLog):
-                raise StreamUsageError(
-                    "this RunManager has ended with an earlier life of its application, and so has"
-                    " the log it was given; write RunManager(log='memory://'), or another URL, to"
-                    " have one for each life"
-                )
-            self._begin()
-        self._lives += 1
-        loop = asyncio.get_running_loop()
-
-        def told() -> None:
-            loop.call_soon_threadsafe(self.shut_down)
-
-        undo = on_signal(told)
-        try:
-            yield
-        finally:
-            undo()
-            self._lives -= 1
-            if not self._lives:
-                await self.aclose()
 
 
 def _hold(held: AsyncExitStack, writer: LogWriter) -> None:

@@ -17,6 +17,7 @@ from langchain_streamkit.serve.protocols.ai_sdk import AiSdk
 from langchain_streamkit.serve.protocols.mounting import (
     checked_protocols,
     endpoints_of,
+    routers_of,
     sockets_of,
 )
 from langchain_streamkit.serve.run_socket import run_sockets
@@ -89,7 +90,7 @@ def streamkit_router(
             Starlette's ``CORSMiddleware``.)
         metrics: whether ``GET /metrics`` answers, to whoever asks.
         protocols: what front ends may speak, by default all: ``"native"`` (our own endpoints),
-            ``"ai-sdk"``, ``"ag-ui"``, ``"openai-chat"``, ``"openai-responses"``.
+            ``"ai-sdk"``, ``"ag-ui"``, ``"openai-chat"``, ``"openai-responses"``, ``"langgraph"``.
         sdk_version: of the AI SDK, if all front ends have the same: 5, 6 or 7.
         name: what is served, as a model or an agent; by default the runnable's own name. It is
             always found as ``agent``, too.
@@ -127,6 +128,8 @@ def streamkit_router(
     for one in endpoints_of(speaks, service, settings, ai_sdk):
         described = describe(one.method, one.path)
         router.add_api_route(one.path, one.answer, methods=[one.method], **described)
+    for other in routers_of(speaks, service, settings):
+        router.include_router(other)
     for path, socket in sockets_of(speaks, service, settings, ai_sdk):
         router.add_api_websocket_route(path, socket)
     _add_own(router, service, settings, metrics=metrics, runs="native" in speaks)

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.serve.langgraph_routes import langgraph_routes
+from langchain_streamkit.serve.langgraph_v3 import langgraph_v3_routes
 from langchain_streamkit.serve.protocols.ag_ui import AgUi
 from langchain_streamkit.serve.protocols.ai_sdk_socket import chat_sockets
 from langchain_streamkit.serve.protocols.endpoints import (
@@ -20,6 +22,7 @@ from langchain_streamkit.text import short_repr
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from fastapi import APIRouter
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -92,3 +95,13 @@ def sockets_of(
     if "ai-sdk" in protocols:
         return [("/api/chat", chat_sockets(service, settings, ai_sdk))]
     return []
+
+
+def routers_of(
+    protocols: set[ServedProtocol], service: RunService, settings: ServeSettings
+) -> list[APIRouter]:
+    """Return the protocols that have routers of their own."""
+    if "langgraph" not in protocols:
+        return []
+    options = settings._asdict()
+    return [langgraph_routes(service, **options), langgraph_v3_routes(service, **options)]

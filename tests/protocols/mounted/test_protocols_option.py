@@ -16,6 +16,7 @@ PATHS = {
     "ag-ui": "/ag-ui",
     "openai-chat": "/v1/chat/completions",
     "openai-responses": "/v1/responses",
+    "langgraph": "/assistants/search",
 }
 
 
