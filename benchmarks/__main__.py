@@ -24,6 +24,7 @@ from benchmarks.machine import describe
 from benchmarks.measure import Samples, measure, measure_growth
 from benchmarks.memory import measure_sleep
 from benchmarks.profiling import profile
+from benchmarks.protocols import Protocols, measure_protocols
 from benchmarks.routes import FLOOR
 from benchmarks.serving import Serving, ServingSizes, measure_serving
 from benchmarks.targets import (
@@ -35,6 +36,7 @@ from benchmarks.targets import (
     import_verdicts,
     log_verdicts,
     memory_verdicts,
+    protocol_verdicts,
     serving_verdicts,
 )
 from benchmarks.workloads import WORKLOADS
@@ -78,6 +80,7 @@ class Report(NamedTuple):
     counting: Mapping[str, Mapping[int, float]] = MappingProxyType({})
     logs: Logs | None = None
     serving: Serving | None = None
+    protocols: Protocols | None = None
 
     def text(self, *, as_markdown: bool) -> str:
         show = table.markdown if as_markdown else table.plain
@@ -87,6 +90,7 @@ class Report(NamedTuple):
         if self.logs is not None:
             tables += [show(table.delivery(self.logs)), show(table.stores(self.logs))]
         tables += [show(table.serving(self.serving))] if self.serving is not None else []
+        tables += [show(table.protocols(self.protocols))] if self.protocols is not None else []
         tables.append(show(table.promises(self.verdicts)))
         return "\n\n".join([*tables, f"{self.machine}. {how}"])
 
@@ -110,6 +114,7 @@ class Report(NamedTuple):
             "costs": costs,
             "counting": {name: dict(by_size) for name, by_size in self.counting.items()},
             "serving": self.serving and self.serving.to_dict(),
+            "protocols": self.protocols and self.protocols._asdict(),
             "targets": targets,
         }
 
@@ -128,6 +133,7 @@ def measure_all(sizes: Sizes) -> Report:
     _tell("the log")
     logs = measure_logs(sizes.log)
     serving = measure_serving(sizes.serving, tell=_tell)
+    protocols = measure_protocols(sizes.tokens, sizes.rounds, tell=_tell)
     _tell("imports")
     verdicts = [
         *cost_verdicts(samples),
@@ -137,9 +143,10 @@ def measure_all(sizes: Sizes) -> Report:
         *memory_verdicts(sleep),
         *log_verdicts(logs),
         *serving_verdicts(serving),
+        *protocol_verdicts(protocols),
         *import_verdicts({one: import_ms(one, sizes.imports) for one in (PACKAGE, IN_USE)}),
     ]
-    return Report(machine, sizes, samples, verdicts, counting, logs, serving)
+    return Report(machine, sizes, samples, verdicts, counting, logs, serving, protocols)
 
 
 def counting_of(sizes: Sizes) -> Report:
@@ -166,6 +173,13 @@ def serving_of(sizes: Sizes) -> Report:
     return Report(describe(), sizes, {}, [*serving_verdicts(serving)], serving=serving)
 
 
+def protocols_of(sizes: Sizes) -> Report:
+    """Measure only the protocols of front ends."""
+    protocols = measure_protocols(sizes.tokens, sizes.rounds, tell=_tell)
+    verdicts = [*protocol_verdicts(protocols)]
+    return Report(describe(), sizes, {}, verdicts, protocols=protocols)
+
+
 def _tell(progress: str) -> None:
     print(progress, file=sys.stderr)
 
@@ -183,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--counting", action="store_true", help="only what counting tokens costs")
     parser.add_argument("--log", action="store_true", help="only the event log")
     parser.add_argument("--serving", action="store_true", help="only server-sent events over HTTP")
+    parser.add_argument("--protocols", action="store_true", help="only AG-UI beside its own")
     parser.add_argument("--profile", choices=WORKLOADS, help="only show where our time goes")
     options = parser.parse_args(arguments)
     _send_no_traces()
@@ -200,6 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report = logs_of(sizes)
     elif options.serving:
         report = serving_of(sizes)
+    elif options.protocols:
+        report = protocols_of(sizes)
     else:
         report = costs_of(options.only, sizes) if options.only else measure_all(sizes)
     print(report.text(as_markdown=options.markdown))

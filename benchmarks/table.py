@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.contenders import BARE, LOGGED, NATIVE, ONE_RUN, RUN, SSE_STARLETTE
 from benchmarks.delivering import RATE
+from benchmarks.protocols import CONTENDERS, SPOKEN
+from benchmarks.protocols import OURS as OUR_AG_UI
 from benchmarks.routes import FLOOR, LIMIT, OURS, OURS_ALL, OURS_COUNTED, ROUTES, V2, V3
 from benchmarks.sse_source import RATE as STREAM_RATE
 from benchmarks.storing import BATCH
@@ -15,6 +17,7 @@ from benchmarks.workloads import WORKLOADS
 if TYPE_CHECKING:
     from benchmarks.logs import Logs
     from benchmarks.measure import Samples
+    from benchmarks.protocols import Protocols
     from benchmarks.serving import Serving
     from benchmarks.targets import Verdict
 
@@ -112,6 +115,22 @@ def serving(serving: Serving) -> Table:
         cpu = [f"{one.cpu_us:.1f} ({ratio:.2f})", f"{one.busy:.0%}", f"{one.kib:.1f}"]
         times = [f"{one.p50_ms:.1f} ms", f"{one.p99_ms:.0f} ms", f"{one.received:,}"]
         rows.append([label, *cpu, *times])
+    return Table(header, rows)
+
+
+def protocols(seen: Protocols) -> Table:
+    """What a run costs as AG-UI."""
+    header = [f"AG-UI, {seen.tokens:,} tokens"]
+    for name in SPOKEN:
+        header += [f"{name}: CPU us per token (ours /)", f"{name}: bytes per token"]
+    rows: list[list[str]] = []
+    for contender in CONTENDERS:
+        row = [contender]
+        for name in SPOKEN:
+            one = seen.typical(name, contender)
+            ratio = 1.0 if contender == OUR_AG_UI else seen.ratio(name, contender)
+            row += [f"{one.cpu_us:.1f} ({ratio:.2f})", f"{one.size:.0f}"]
+        rows.append(row)
     return Table(header, rows)
 
 

@@ -10,6 +10,7 @@ from benchmarks.counting import cost_at_the_end
 from benchmarks.delivering import RATE
 from benchmarks.imports import PACKAGE
 from benchmarks.logs import TWO
+from benchmarks.protocols import DEFAULT, LEAN, SPOKEN
 from benchmarks.routes import FLOOR, LIMIT, OURS, OURS_COUNTED, V2, V3
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.logs import Logs
     from benchmarks.measure import Growth, Samples
     from benchmarks.memory import Sleep
+    from benchmarks.protocols import Protocols
     from benchmarks.serving import Serving
 
 _RATIOS: dict[str, dict[str, float]] = {
@@ -45,6 +47,8 @@ _SERVED = {
     LOGGED: "the router, a logged run each",
     ONE_RUN: "the router, one logged run for all",
 }
+_AG_UI = {LEAN: 0.30, DEFAULT: 0.20}
+"""The most that AG-UI may cost, as a multiple of another's."""
 _SERVED_X = 1.0
 _SERVED_KIB = 16.0
 
@@ -121,3 +125,12 @@ def serving_verdicts(serving: Serving) -> Iterator[Verdict]:
         yield Verdict(f"{what}: a stream, beyond the bare one", beyond, _SERVED_KIB, " KiB")
         wrong = serving.typical(contender).misplaced
         yield Verdict(f"{what}: lost, doubled or out of order", wrong, 0.0, "")
+
+
+def protocol_verdicts(protocols: Protocols) -> Iterator[Verdict]:
+    for name in SPOKEN:
+        for base, most in _AG_UI.items():
+            what = f"{name} AG-UI: CPU, ours / {base}"
+            yield Verdict(what, protocols.ratio(name, base), most, "x")
+            beyond = protocols.beyond(name, base)
+            yield Verdict(f"{what}, beyond the graph alone", beyond, None, "x")

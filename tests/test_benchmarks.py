@@ -183,6 +183,18 @@ def test_command_measures_serving_alone_beside_what_others_offer(
         assert bounds[f"{what}: lost, doubled or out of order"]["measured"] == 0
 
 
+def test_command_measures_ag_ui_alone_beside_its_own_package(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["--protocols", "--tokens", "8", "--rounds", "1"])
+    shown = capsys.readouterr().out
+    assert "ours / floor" not in shown
+    for contender in ("ours ", "without raw events", "its default"):
+        assert contender in shown
+    for bound in ("0.3x", "0.2x"):
+        assert bound in shown
+
+
 def test_adapting_is_measured_beyond_iterating() -> None:
     cost = measure_adapting(tokens=50, rounds=1)
     bound, told = adapting_verdicts(cost)

@@ -37,9 +37,14 @@ class ClientTool(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_openai(self) -> dict[str, Any]:
         """Return it as ``model.bind_tools`` takes it."""
-        given: object = self.parameters
-        schema: object = given if isinstance(given, dict) else {"type": "object", "properties": {}}
-        about = {"name": self.name, "description": self.description, "parameters": schema}
+        schema: object = self.parameters
+        if not isinstance(schema, dict):
+            schema = {"type": "object", "properties": {}}
+        about = {
+            "name": self.name,
+            "description": self.description,
+            "parameters": cast("object", schema),
+        }
         return {"type": "function", "function": about}
 
 

@@ -29,7 +29,7 @@ class SharedState:
 
     def __init__(self, channels: Collection[str] | bool) -> None:  # noqa: FBT001
         self._channels = channels
-        self._told: Any = None
+        self._told: object = None
         self._begun = False
 
     def feed(self, event: StateSnapshot) -> list[dict[str, Any]]:
@@ -39,14 +39,14 @@ class SharedState:
         state = self._shown(event.values)
         was, begun = self._told, self._begun
         self._told, self._begun = state, True
-        if not begun or not (isinstance(was, dict) and isinstance(state, dict)):
+        if not begun:
             return [{"type": "STATE_SNAPSHOT", "snapshot": state}]
         delta = difference(was, state)
         if any(_is_refused(operation) for operation in delta):
             return [{"type": "STATE_SNAPSHOT", "snapshot": state}]
         return [{"type": "STATE_DELTA", "delta": delta}] if delta else []
 
-    def _shown(self, values: Any) -> Any:
+    def _shown(self, values: Any) -> object:
         if not isinstance(values, dict):
             return values if self._channels is True else {}
         given = cast("dict[str, Any]", values)
@@ -56,4 +56,5 @@ class SharedState:
 
 
 def _is_refused(operation: Operation) -> bool:
-    return not _REFUSED.isdisjoint(operation["path"].split("/"))
+    """Whether it cannot be sent so; another document altogether is better sent as one."""
+    return not operation["path"] or not _REFUSED.isdisjoint(operation["path"].split("/"))

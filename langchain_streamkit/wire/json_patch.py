@@ -22,12 +22,16 @@ def difference(old: object, new: object) -> list[Operation]:
 
 
 def _difference(old: object, new: object, at: str) -> Iterator[Operation]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        yield from _of_objects(cast("dict[str, object]", old), cast("dict[str, object]", new), at)
-    elif isinstance(old, list) and isinstance(new, list):
-        yield from _of_lists(cast("list[object]", old), cast("list[object]", new), at)
-    elif not _same(old, new):
-        yield {"op": "replace", "path": at, "value": new}
+    objects, lists = (_object(old), _object(new)), (_list(old), _list(new))
+    match objects, lists:
+        case (dict() as before, dict() as after), _:
+            yield from _of_objects(before, after, at)
+        case _, (list() as before, list() as after):
+            yield from _of_lists(before, after, at)
+        case _ if not _same(old, new):
+            yield {"op": "replace", "path": at, "value": new}
+        case _:
+            pass
 
 
 def _of_objects(old: dict[str, object], new: dict[str, object], at: str) -> Iterator[Operation]:
@@ -64,13 +68,22 @@ def _same(one: object, other: object) -> bool:
     """Whether two JSON values are the same; for Python, ``True == 1``."""
     if one is other:
         return True
-    if isinstance(one, dict) and isinstance(other, dict):
-        a, b = cast("dict[str, object]", one), cast("dict[str, object]", other)
-        return len(a) == len(b) and all(key in b and _same(a[key], b[key]) for key in a)
-    if isinstance(one, list) and isinstance(other, list):
-        c, d = cast("list[object]", one), cast("list[object]", other)
-        return len(c) == len(d) and all(map(_same, c, d))
-    return isinstance(one, bool) is isinstance(other, bool) and one == other
+    objects, lists = (_object(one), _object(other)), (_list(one), _list(other))
+    match objects, lists:
+        case (dict() as a, dict() as b), _:
+            return len(a) == len(b) and all(key in b and _same(a[key], b[key]) for key in a)
+        case _, (list() as a, list() as b):
+            return len(a) == len(b) and all(map(_same, a, b))
+        case _:
+            return isinstance(one, bool) is isinstance(other, bool) and one == other
+
+
+def _object(value: object) -> dict[str, object] | None:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else None
+
+
+def _list(value: object) -> list[object] | None:
+    return cast("list[object]", value) if isinstance(value, list) else None
 
 
 def _token(key: str) -> str:

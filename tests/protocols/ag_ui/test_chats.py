@@ -185,7 +185,7 @@ def test_state_is_told_once_and_then_what_changes(client: Client) -> None:
 
 def test_state_of_the_client_is_the_input_of_the_graph(client: Client) -> None:
     async def keep(state: Notes) -> Any:
-        return {"notes": [*state["notes"], "server"]}
+        return {"notes": [*state.get("notes", []), "server"]}
 
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(Notes)
     builder.add_node("keep", keep)
