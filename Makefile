@@ -57,7 +57,7 @@ schema: $(VENV)/.dev-installed ## write the JSON Schema and TypeScript types of 
 bench: $(VENV)/.dev-installed ## the table of what watching a run costs
 	$(VENV)/bin/python -m benchmarks
 
-chaos: $(VENV)/.dev-installed ## the faults a served run survives, ten times as long, with figures; random runs, four times as many
+chaos: $(VENV)/.dev-installed ## the faults a served run survives and random runs, in the long form, with figures
 	STREAMKIT_CHAOS=long $(VENV)/bin/python -m pytest tests/faults --no-cov -s -q --timeout 1800
 	STREAMKIT_CHAOS=long $(VENV)/bin/python $(PYTEST) $(RANDOM_TESTS) --no-cov --timeout 1800
 

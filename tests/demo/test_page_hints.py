@@ -56,7 +56,7 @@ async def test_offered_question_shows_a_tool_that_fails_without_repeating_its_er
 async def test_stopped_tool_says_so_on_its_card_and_in_its_row(page: Page) -> None:
     call: dict[str, Any] = {"run_id": "r", "step_id": "s", "tool_call_id": "c"}
     block: dict[str, Any] = {"message_id": "m", "index": 0, "name": "calculate", "ts": 1, **call}
-    opened: dict[str, Any] = {
+    begun: dict[str, Any] = {
         "run_id": "r",
         "step_id": "s",
         "message_id": "m",
@@ -65,7 +65,7 @@ async def test_stopped_tool_says_so_on_its_card_and_in_its_row(page: Page) -> No
     }
     events: list[Event] = [
         Started(seq=1),
-        MessageStarted(seq=2, **opened),
+        MessageStarted(seq=2, **begun),
         ToolCallStarted(seq=3, **block),
         ToolCallFinished(seq=4, args={"expression": "6 * 7"}, **block),
         ToolStarted(seq=5, ts=1000, name="calculate", **call),
