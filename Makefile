@@ -18,6 +18,8 @@ FRAMEWORK_TESTS := tests/scenarios tests/runs tests/sources tests/sinks tests/wi
 	$(addprefix --ignore ,$(wildcard tests/*/test_*_fuzz.py) tests/scenarios/test_random_graphs.py \
 	tests/sources/test_assembler_properties.py tests/views/test_views_random.py \
 	tests/routes/test_table.py tests/runs/test_idle_reader.py)
+# What draws its examples at random, and draws more of them in `make chaos`.
+RANDOM_TESTS := $(shell grep -rl "import examples" tests --include 'test_*.py')
 # As many at once as there are cores: half of the tests wait for servers, browsers and clocks.
 PYTEST := -m pytest --numprocesses auto --dist worksteal
 PIP := -m pip install --quiet --disable-pip-version-check --no-input
@@ -55,8 +57,9 @@ schema: $(VENV)/.dev-installed ## write the JSON Schema and TypeScript types of 
 bench: $(VENV)/.dev-installed ## the table of what watching a run costs
 	$(VENV)/bin/python -m benchmarks
 
-chaos: $(VENV)/.dev-installed ## the faults a served run survives, ten times as long, with figures
+chaos: $(VENV)/.dev-installed ## the faults a served run survives and random runs, in the long form, with figures
 	STREAMKIT_CHAOS=long $(VENV)/bin/python -m pytest tests/faults --no-cov -s -q --timeout 1800
+	STREAMKIT_CHAOS=long $(VENV)/bin/python $(PYTEST) $(RANDOM_TESTS) --no-cov --timeout 1800
 
 # Old releases may use what newer Pythons and peers have since deprecated: not ours to repair.
 lowest: $(LOWEST)/.dev-installed ## the tests on the oldest versions that pyproject.toml allows

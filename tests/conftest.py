@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hypothesis
 import pytest
+import uvicorn.server
 from langchain_openai.chat_models import _client_utils
 
 T = TypeVar("T")
@@ -40,13 +42,16 @@ def require(found: T | None, name: str, install: str) -> T:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _no_foreign_settings() -> Iterator[None]:
+def _no_foreign_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(FOREIGN)]:
             patch.delenv(name)
         # Our test servers are on this machine, whatever proxy the environment names.
         patch.setenv("NO_PROXY", "127.0.0.1,localhost,::1")
         patch.setenv("no_proxy", "127.0.0.1,localhost,::1")
+        # None of them speaks TLS: every client would read all authorities there are, for 40 ms.
+        patch.delenv("SSL_CERT_FILE", raising=False)
+        patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("no-authorities")))
         yield
 
 
@@ -59,3 +64,23 @@ def _clients_are_kept() -> None:
     for name in ("_cached_sync_httpx_client", "_cached_async_httpx_client"):
         cached = getattr(_client_utils, name)
         setattr(_client_utils, name, functools.cache(cached.__wrapped__))
+
+
+class _BriskAsyncio:
+    """``asyncio`` as uvicorn's server sees it: with pauses of a few milliseconds."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, delay: float) -> None:
+        await asyncio.sleep(min(delay, 0.005))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _servers_end_at_once() -> Iterator[None]:
+    """uvicorn looks ten times a second whether to end, and then pauses as long: minutes, for the
+    hundreds of servers of these tests.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.server, "asyncio", _BriskAsyncio())
+        yield

@@ -273,7 +273,7 @@ async def test_reader_that_waits_for_the_end_is_not_waited_for() -> None:
 
 async def test_given_client_makes_the_requests_and_stays_open() -> None:
     with served(speaker(), authenticate=lambda request: request.headers.get("x-user")) as server:
-        async with httpx.AsyncClient(trust_env=False, headers={"x-user": "ada"}) as client:
+        async with httpx.AsyncClient(headers={"x-user": "ada"}) as client:
             run = connect(url_of(server), input="hi", client=client)
             await read(run)
             assert run.outcome == "finished"

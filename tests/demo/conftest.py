@@ -34,7 +34,7 @@ Ask = Callable[..., AbstractAsyncContextManager[Watched]]
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=WAIT_S, trust_env=False) as made:
+    async with httpx.AsyncClient(timeout=WAIT_S) as made:
         yield made
 
 
@@ -67,9 +67,8 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page that fails the test when anything went wrong in it."""
+@asynccontextmanager
+async def _faultless(browser: Browser) -> AsyncIterator[Page]:
     page = await browser.new_page(viewport={"width": 1280, "height": 800})
     page.set_default_timeout(WAIT_S * 1000)
     wrong: list[str] = []
@@ -79,3 +78,17 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     yield page
     await page.close()
     assert not wrong
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page that fails the test when anything went wrong in it."""
+    async with _faultless(browser) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_page(browser: Browser) -> AsyncIterator[Page]:
+    """One page for all tests of a module, each of which begins by going somewhere."""
+    async with _faultless(browser) as made:
+        yield made

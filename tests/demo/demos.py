@@ -52,14 +52,14 @@ def demo(script: Any) -> Iterator[Demo]:
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"127.0.0.1:{listener.getsockname()[1]}"
     with scripted_provider(script) as provider, listener:
-        client = DefaultAsyncHttpxClient(trust_env=False)
+        client = DefaultAsyncHttpxClient()
         options: dict[str, Any] = {
             "model": "scripted",
             "base_url": provider.base_url,
             "api_key": "none",
             "max_retries": 0,
             "stream_usage": True,
-            "http_client": DefaultHttpxClient(trust_env=False),
+            "http_client": DefaultHttpxClient(),
             "http_async_client": client,
         }
         model = ChatOpenAI(**options)

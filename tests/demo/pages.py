@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 Started = partial(RunStarted, run_id="r", ts=1, name="assistant")
 
 
+async def opened(page: Page, served: Demo) -> None:
+    """Open the page, up to the last of what it asks the server for by itself."""
+    await page.goto(served.url)
+    await page.locator("#provider").wait_for()
+
+
 async def ask(page: Page, served: Demo, text: str) -> None:
     """Open the page if need be, and type a question as a person does."""
     if page.url == "about:blank":
-        await page.goto(served.url)
+        await opened(page, served)
     await page.locator("#input").press_sequentially(text)
     await page.keyboard.press("Enter")
 

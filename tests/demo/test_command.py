@@ -58,7 +58,7 @@ def url_in(printed: str) -> str:
 
 
 def ask(url: str, text: str) -> str:
-    with httpx.Client(trust_env=False, timeout=START_S) as client:
+    with httpx.Client(timeout=START_S) as client:
         return client.post(f"{url}/runs", json={"input": text}).text
 
 
@@ -77,7 +77,7 @@ def test_without_a_key_the_scripted_provider_answers_and_ctrl_c_ends_cleanly() -
 
 
 def test_ctrl_c_in_the_middle_of_a_run_ends_it_and_the_demo() -> None:
-    with started() as (process, printed), httpx.Client(trust_env=False, timeout=START_S) as client:
+    with started() as (process, printed), httpx.Client(timeout=START_S) as client:
         body = {"input": "Count to 300"}
         with client.stream("POST", f"{url_in(printed)}/runs", json=body) as response:
             stream = ""

@@ -12,7 +12,7 @@ from langchain_streamkit.events import Event, MessageStarted, TextDelta, TextSta
 from langchain_streamkit.serve.demo_script import answer
 from langchain_streamkit.testing import DroppedConnection, ProviderError, ToolCall, Turn
 from tests.demo.demos import demo
-from tests.demo.pages import Started, ask, canned, has_text, sse, status, text_of
+from tests.demo.pages import Started, ask, canned, has_text, opened, sse, status, text_of
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -173,7 +173,7 @@ async def test_failure_in_mid_answer_is_shown_without_its_text(
 
 async def test_server_that_goes_away_is_told_apart_from_an_end(page: Page) -> None:
     with demo([]) as served:
-        await page.goto(served.url)
+        await opened(page, served)
         # What a killed server leaves: a stream without its last frames.
         await canned(page, sse([Started(seq=1)], end=False))
         await ask(page, served, "hi")
@@ -209,7 +209,7 @@ async def test_long_run_keeps_the_list_short_and_counts_all(page: Page) -> None:
         seq = len(events) + 1
         events.append(TextDelta(seq=seq, run_id="r", ts=seq, index=0, text=word, **block))
     with demo([]) as served:
-        await page.goto(served.url)
+        await opened(page, served)
         await canned(page, sse(events))
         await ask(page, served, "count")
         await has_text(page.locator("#count"), str(len(events)))

@@ -24,7 +24,7 @@ from langchain_streamkit.events import (
 from langchain_streamkit.serve.demo_script import answer
 from langchain_streamkit.testing import Turn
 from tests.demo.demos import demo
-from tests.demo.pages import Started, ask, canned, has_text, sse, status, text_of
+from tests.demo.pages import Started, ask, canned, has_text, opened, sse, status, text_of
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -44,7 +44,7 @@ async def test_offered_question_shows_a_tool_that_fails_without_repeating_its_er
     page: Page,
 ) -> None:
     with demo(answer) as served:
-        await page.goto(served.url)
+        await opened(page, served)
         await page.get_by_role("button", name="tool that fails").click()
         await status(page, "done")
         card = page.locator('.tool[data-state="failed"]')
@@ -56,7 +56,7 @@ async def test_offered_question_shows_a_tool_that_fails_without_repeating_its_er
 async def test_stopped_tool_says_so_on_its_card_and_in_its_row(page: Page) -> None:
     call: dict[str, Any] = {"run_id": "r", "step_id": "s", "tool_call_id": "c"}
     block: dict[str, Any] = {"message_id": "m", "index": 0, "name": "calculate", "ts": 1, **call}
-    opened: dict[str, Any] = {
+    begun: dict[str, Any] = {
         "run_id": "r",
         "step_id": "s",
         "message_id": "m",
@@ -65,7 +65,7 @@ async def test_stopped_tool_says_so_on_its_card_and_in_its_row(page: Page) -> No
     }
     events: list[Event] = [
         Started(seq=1),
-        MessageStarted(seq=2, **opened),
+        MessageStarted(seq=2, **begun),
         ToolCallStarted(seq=3, **block),
         ToolCallFinished(seq=4, args={"expression": "6 * 7"}, **block),
         ToolStarted(seq=5, ts=1000, name="calculate", **call),
@@ -73,7 +73,7 @@ async def test_stopped_tool_says_so_on_its_card_and_in_its_row(page: Page) -> No
         RunCancelled(seq=7, run_id="r", ts=3000, reason="user", usage=USAGE, timing=TIMING),
     ]
     with demo([]) as served:
-        await page.goto(served.url)
+        await opened(page, served)
         await canned(page, sse(events))
         await ask(page, served, "hi")
         await status(page, "stopped")
@@ -88,7 +88,7 @@ async def test_stopped_tool_says_so_on_its_card_and_in_its_row(page: Page) -> No
 
 async def test_last_row_has_the_figures_of_the_run(page: Page) -> None:
     with demo([]) as served:
-        await page.goto(served.url)
+        await opened(page, served)
         end = RunFinished(seq=2, run_id="r", ts=3, usage=USAGE, timing=TIMING)
         await canned(page, sse([Started(seq=1), end]))
         await ask(page, served, "hi")
@@ -143,7 +143,7 @@ async def test_open_row_stays_in_its_place_while_events_come_and_old_ones_leave(
 
 async def test_server_that_is_gone_is_said_with_what_to_look_at(page: Page) -> None:
     with demo([]) as served:
-        await page.goto(served.url)
+        await opened(page, served)
         await page.get_by_role("button", name="Count to 300", exact=True).wait_for()
         # As the browser says it; a real refusal would be an error in its console besides.
         await page.evaluate(GONE)

@@ -32,7 +32,7 @@ RENDER = """async ([text, sizes]) => {
 
 
 async def loaded(page: Page) -> None:
-    """The page's own scripts without its server, which they need not."""
+    """The page's own scripts, anew, without its server, which they need not."""
 
     async def fulfill(route: Route) -> None:
         name = route.request.url.rpartition("/")[2]
@@ -89,9 +89,9 @@ async def rendered(page: Page, text: str) -> list[str]:
     ],
 )  # fmt: skip
 async def test_markdown_is_the_same_in_whatever_pieces_it_comes(
-    page: Page, text: str, markup: str
+    shared_page: Page, text: str, markup: str
 ) -> None:
-    assert await rendered(page, text) == [markup]
+    assert await rendered(shared_page, text) == [markup]
 
 
 @pytest.mark.parametrize(
@@ -111,22 +111,24 @@ async def test_markdown_is_the_same_in_whatever_pieces_it_comes(
         "one ` only",
     ],
 )
-async def test_text_that_only_looks_like_markdown_stays_as_it_is(page: Page, text: str) -> None:
-    assert await rendered(page, text) == [f"<p>{text}</p>"]
+async def test_text_that_only_looks_like_markdown_stays_as_it_is(
+    shared_page: Page, text: str
+) -> None:
+    assert await rendered(shared_page, text) == [f"<p>{text}</p>"]
 
 
-async def test_code_that_is_never_closed_is_code_to_the_end(page: Page) -> None:
-    made = await rendered(page, "so:\n```\na = 1\n\n- b")
+async def test_code_that_is_never_closed_is_code_to_the_end(shared_page: Page) -> None:
+    made = await rendered(shared_page, "so:\n```\na = 1\n\n- b")
     assert made == ["<p>so:</p><pre><code>a = 1\n\n- b</code></pre>"]
 
 
-async def test_markup_in_every_place_of_markdown_stays_text(page: Page) -> None:
+async def test_markup_in_every_place_of_markdown_stays_text(shared_page: Page) -> None:
     evil = "<img src=x onerror=alert(1)>"
     text = "\n".join([
         f"# {evil}", f"- {evil}", f"1. **{evil}**", "", f"| {evil} |", "", "```", evil, "```", "",
         f'`{evil}` *{evil}* [{evil}](https://x.example/{evil}) [a](https://x.example/"onclick=1)',
     ])  # fmt: skip
-    (made,) = await rendered(page, text)
+    (made,) = await rendered(shared_page, text)
     assert "<img" not in made
     assert made.count("&lt;img") >= 7
     assert " onclick" not in made
@@ -152,11 +154,11 @@ async def test_answer_is_rendered_while_it_streams(page: Page) -> None:
     ["word ", "*word ", "- item\n", "| a | b |\n", "x\n\n", "`", "**", "[", "_a ", "| "],
 )
 async def test_long_answer_costs_as_much_at_its_end_as_at_its_beginning(
-    page: Page, unit: str
+    shared_page: Page, unit: str
 ) -> None:
     """Work, not time: the characters that are given to a pattern, and the nodes that are made."""
-    await loaded(page)
-    early, late = await page.evaluate(
+    await loaded(shared_page)
+    early, late = await shared_page.evaluate(
         """async (unit) => {
             const { Markdown } = await import("/markdown.js");
             let work = 0;

@@ -6,7 +6,8 @@ import os
 import random
 from typing import Final
 
-LONG: Final = os.environ.get("STREAMKIT_CHAOS") == "long"
+from tests.lengths import LONG
+
 TIMES: Final = 10 if LONG else 1
 """How many times longer runs are, and how many more of them there are, in the long form."""
 SEED: Final = int(os.environ.get("STREAMKIT_CHAOS_SEED", "1"))

@@ -36,7 +36,7 @@ def test_first_token_and_every_other_is_passed_on_at_once_under_gzip(
     delays_s: list[float] = []
     with (
         Nginx(tmp_path, [process.port]) as nginx,
-        httpx.Client(base_url=f"http://127.0.0.1:{nginx.port}", trust_env=False) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{nginx.port}") as client,
         client.stream(
             "POST",
             "/runs",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.faults.figures import tell
 from tests.faults.followers import Crowd, Follower, complete, total
 from tests.faults.processes import eventually
-from tests.faults.sizes import LONG
+from tests.lengths import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable

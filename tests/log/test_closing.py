@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from langchain_streamkit import RunSnapshot, StreamUsageError, check_stream
 from langchain_streamkit import events as ev
 from langchain_streamkit.log.closing import Closing
-from tests.conftest import CI
 from tests.foundation.samples import USAGE, Script, whole_run
+from tests.lengths import examples
 from tests.scenarios.random_building import Built
 from tests.scenarios.random_examples import roots
 from tests.scenarios.random_watching import watched_sync
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.events import Event
 
-EXAMPLES = 100 if CI else 15
 LATER = 10**15
 """Now, of a closing that comes after all events."""
 
@@ -64,7 +63,8 @@ def test_every_beginning_of_a_run_with_everything_in_it_closes() -> None:
 
 
 @settings(
-    max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(100),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(root=roots(fault=True))
 def test_every_beginning_of_any_run_closes(root: Any) -> None:

@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Too
 from langchain_streamkit import AdaptError, adapt
 from langchain_streamkit.events import TERMINAL_TYPES
 from langchain_streamkit.testing import assert_legal
+from tests.lengths import examples
 
 # Words of all the formats, so that parts of them meet in ways nobody meant.
 WORDS = st.sampled_from(
@@ -97,7 +98,7 @@ CHUNKS = st.fixed_dictionaries(
 ITEMS = VALUES | EVENTS | PROTOCOL | PARTS | TRIPLES | CHUNKS
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ITEMS, max_size=6))
 def test_any_items_are_a_legal_stream_or_one_clear_error(items: list[Any]) -> None:
     try:

@@ -15,6 +15,7 @@ from langchain_streamkit import adapt
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.events import TERMINAL_TYPES
 from langchain_streamkit.testing import assert_legal
+from tests.lengths import examples
 from tests.routes.scenes import SCENES
 from tests.routes.ways import recorded
 
@@ -119,7 +120,9 @@ def damaged(draw: Callable[[Any], Any], value: Any) -> Any:
 
 
 MANY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

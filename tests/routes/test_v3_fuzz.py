@@ -18,6 +18,7 @@ from langchain_streamkit import events as ev
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.testing import Turn, assert_legal
 from langchain_streamkit.values import to_plain
+from tests.lengths import examples
 from tests.routes.scenes import SCENES
 from tests.routes.ways import recorded, v3_stream
 from tests.scenarios.told import says
@@ -119,7 +120,7 @@ def read(items: list[Any]) -> None:
             assert event.code in ("gap", "item_skipped", "no_tokens"), event.message
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_broken_events_of_a_graph_give_a_legal_stream(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(_SCENES))
@@ -127,20 +128,20 @@ def test_broken_events_of_a_graph_give_a_legal_stream(data: st.DataObject) -> No
     read(data.draw(broken_items(plain)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data())
 def test_broken_live_objects_give_a_legal_stream(data: st.DataObject) -> None:
     items = copy.deepcopy(items_of(data.draw(st.sampled_from(_SCENES)), plain=False))
     read(data.draw(broken_items(items)))  # type: ignore[arg-type]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_broken_events_of_a_model_give_a_legal_stream(data: st.DataObject) -> None:
     read(data.draw(broken_items(copy.deepcopy(items_of_model()))))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries(

@@ -39,7 +39,7 @@ def served(
 
 
 def client_of(base_url: str, **options: Any) -> httpx.Client:
-    return httpx.Client(base_url=base_url, timeout=WAIT_S, trust_env=False, **options)
+    return httpx.Client(base_url=base_url, timeout=WAIT_S, **options)
 
 
 class Frame(NamedTuple):

@@ -19,6 +19,7 @@ from langchain_streamkit.sources.pieces import (
     WholeBlock,
 )
 from langchain_streamkit.sources.usage import TokenCounts
+from tests.lengths import examples
 from tests.sources.assembling import Session, Told
 
 _TEXT = st.text(st.sampled_from('ab {}[]":,\\\n\x00é漢😀\u2028'), min_size=1, max_size=12)
@@ -163,7 +164,7 @@ def by_kind(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rest + sorted((b for b in blocks if b["kind"] == "tool_call"), key=lambda b: b["id"])
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(message=messages(), end=st.sampled_from(["final", "no final"]))
 def test_the_assembled_blocks_are_the_message(message: Any, end: str) -> None:
     truth, chunks = message
@@ -174,7 +175,7 @@ def test_the_assembled_blocks_are_the_message(message: Any, end: str) -> None:
     assert len(ending.calls) == len(told.calls)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(message=messages(), share=st.floats(0, 1))
 def test_a_stream_cut_anywhere_loses_nothing_that_the_final_message_has(
     message: Any, share: float
@@ -226,7 +227,7 @@ _PIECES = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     pieces=st.lists(_PIECES, max_size=12),
     message=messages(),

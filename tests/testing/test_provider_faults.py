@@ -83,7 +83,7 @@ def test_malformed_line_breaks_the_stream_of_the_client(chat: Any, *, responses:
 def test_malformed_whole_answer_is_a_broken_body() -> None:
     with scripted_provider([[Malformed("{oops")]]) as provider:
         body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-        answer = httpx.post(f"{provider.base_url}/chat/completions", json=body, trust_env=False)
+        answer = httpx.post(f"{provider.base_url}/chat/completions", json=body)
     assert (answer.status_code, answer.text) == (200, "{oops")
 
 
@@ -194,16 +194,16 @@ def test_wrong_request_is_refused_without_taking_a_turn(
 ) -> None:
     with scripted_provider(["a"]) as provider:
         url = provider.base_url
-        refused = httpx.post(f"{url}{path}", json=body, trust_env=False)
+        refused = httpx.post(f"{url}{path}", json=body)
         assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
         right = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-        assert httpx.post(f"{url}/chat/completions", json=right, trust_env=False).status_code == 200
+        assert httpx.post(f"{url}/chat/completions", json=right).status_code == 200
         assert [request.status for request in provider.requests] == [status, 200]
 
 
 def test_body_that_is_no_json_and_unknown_pages_are_refused() -> None:
     with scripted_provider(["a"]) as provider:
         url = provider.base_url
-        broken = httpx.post(f"{url}/chat/completions", content=b"{", trust_env=False)
+        broken = httpx.post(f"{url}/chat/completions", content=b"{")
         assert broken.status_code == 400
-        assert httpx.get(f"{url}/nothing", trust_env=False).status_code == 404
+        assert httpx.get(f"{url}/nothing").status_code == 404

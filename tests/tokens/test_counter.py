@@ -15,6 +15,7 @@ from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.tokens.counter import MAX_AGAIN
 from langchain_streamkit.tokens.patterns import RECIPES, EncodingName
 from langchain_streamkit.tokens.vocabularies import load_encoding
+from tests.lengths import examples
 from tests.tokens.texts import FEW, TRAPS, chunked, texts
 
 every = pytest.mark.parametrize("name", ["o200k_base", "cl100k_base"])
@@ -34,7 +35,7 @@ def assert_exact_after_every_chunk(
 
 
 @every
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(text=texts(), sizes=sizes)
 def test_count_is_exact_after_every_chunk_of_any_text(
     name: EncodingName, text: str, sizes: list[int]
@@ -105,7 +106,7 @@ def test_feeding_nothing_changes_nothing() -> None:
 
 
 @every
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     unit=st.sampled_from(
         ["a", "哈", "=", " ", "\n", "中A", "|---", "1", "👩\u200d", "?\u0301", "ก"]
@@ -220,7 +221,7 @@ def custom(request: pytest.FixtureRequest) -> tiktoken.Encoding:
     )
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(text=texts(), sizes=sizes)
 def test_encoding_with_another_pattern_is_exact_while_the_text_is_short(
     custom: tiktoken.Encoding, text: str, sizes: list[int]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from langchain_streamkit import RunSnapshot
 from langchain_streamkit.wire.ai_sdk import AiSdkEncoder
-from tests.conftest import CI
+from tests.lengths import examples
 from tests.protocols.ai_sdk.apps import serving_bytes
 from tests.protocols.ai_sdk.shown import by_client, by_snapshot
 from tests.scenarios.random_building import Built
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.events import Event
     from tests.protocols.ai_sdk.apps import Bytes
     from tests.protocols.ai_sdk.clients import Client
-
-EXAMPLES = 60 if CI else 20
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -49,7 +47,7 @@ def encoded(events: Sequence[Event], version: Any) -> list[bytes]:
 def test_random_runs_are_shown_as_they_ended(clients: dict[int, Client], server: Bytes) -> None:
     unhurried = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
-    @settings(max_examples=EXAMPLES, suppress_health_check=unhurried)
+    @settings(max_examples=examples(60), suppress_health_check=unhurried)
     @given(
         root=roots(fault=True),
         after=st.none() | st.integers(1, 40),

@@ -23,6 +23,7 @@ from langchain_streamkit.testing import ToolCall, Turn
 from langchain_streamkit.wire.openai_chat import ChatEncoder, chat_reply
 from langchain_streamkit.wire.openai_responses import ResponsesEncoder, responses_reply
 from tests.foundation.samples import SAMPLES, Script, whole_run
+from tests.lengths import examples
 from tests.protocols.openai.heard import Ear, encoded, standing
 from tests.scenarios.kinds import KINDS
 from tests.scenarios.random_building import Built
@@ -178,7 +179,7 @@ def test_random_runs_are_heard_as_they_were(ear: Ear, *, fault: bool) -> None:
     with asyncio.Runner() as runner:
 
         @settings(
-            max_examples=40,
+            max_examples=examples(40),
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
         @given(roots(fault=fault))
