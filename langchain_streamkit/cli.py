@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from langchain_streamkit import __version__
 from langchain_streamkit.serve.listening import port_number
+from langchain_streamkit.serve.protocols.names import PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +84,14 @@ def _parser() -> argparse.ArgumentParser:
         default="chat",
         help="what clients see of a run (%(default)s)",
     )
+    add(
+        "--protocol",
+        dest="protocols",
+        choices=PROTOCOLS,
+        action="append",
+        help="what front ends may speak; repeatable, all by default",
+    )
+    add("--name", help="what is served is called, as a model or an agent (its own name)")
     add(
         "--allow-origin",
         metavar="ORIGIN",

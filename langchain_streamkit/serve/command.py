@@ -26,6 +26,7 @@ from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.serve.app import LOCAL_HOSTS
 from langchain_streamkit.serve.listening import LOOPBACK, listen, no_listener
 from langchain_streamkit.serve.loading import load
+from langchain_streamkit.serve.protocols.names import PROTOCOLS
 from langchain_streamkit.serve.router import streamkit_router
 from langchain_streamkit.serve.served import Served, as_input
 
@@ -171,6 +172,8 @@ def application(
             view=options.view,
             allow_origins=options.allow_origin,
             metrics=options.metrics,
+            protocols=options.protocols,
+            name=options.name,
         )
     )
     if options.allow_origin:
@@ -207,9 +210,12 @@ def greeting(servable: Servable, options: argparse.Namespace, port: int) -> str:
     where = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     body = json.dumps(example(servable))
     curl = f"curl -N {where}/runs -H 'content-type: application/json' -d {shlex.quote(body)}"
+    others = [name for name in options.protocols or PROTOCOLS if name != "native"]
+    native = options.protocols is None or "native" in options.protocols
     lines = [
         f"streamkit serves {options.target} on {where}",
-        f"  try it    {curl}",
+        *([f"  try it    {curl}"] if native else []),
+        *([f"  speaks    {', '.join(others)}"] if others else []),
         f"  docs      {where}/docs",
         f"  log       {options.log}"
         + (" (gone with this process)" if options.log.startswith("memory:") else ""),

@@ -180,6 +180,7 @@ _ENDPOINTS: Final = {
         responses={200: _UI_STREAM, 204: {"description": "it has none"}},
         parameters=_path("chat_id"),
     ),
+    ("POST", "/ag-ui"): lambda: _asking("A run for a client of AG-UI", _SSE),
     ("POST", "/v1/chat/completions"): lambda: _asking("OpenAI's chat completions", _SSE),
     ("POST", "/v1/responses"): lambda: _asking("OpenAI's Responses", _SSE),
     ("GET", "/v1/models"): lambda: _endpoint("What is served, as OpenAI's models", 401, 403),

@@ -14,8 +14,14 @@ from starlette.responses import JSONResponse, Response
 from langchain_streamkit.errors import LogUnavailable, RunGone
 from langchain_streamkit.serve.log_response import LogResponse
 from langchain_streamkit.serve.metrics import metrics_text
+from langchain_streamkit.serve.protocols.native import asked_natively
 from langchain_streamkit.serve.refusals import Refusal, refusal_of
-from langchain_streamkit.serve.requests import position_of, prefers_async, read_run_request
+from langchain_streamkit.serve.requests import (
+    decode_run_request,
+    position_of,
+    prefers_async,
+    read_json_body,
+)
 from langchain_streamkit.wire.log_frames import LogFrames
 
 if TYPE_CHECKING:
@@ -60,7 +66,8 @@ class Endpoints:
     async def start(self, request: Request) -> Response:
         """Start a run; its events, or where they are."""
         user = await self._service.user_of(request)
-        asked = await read_run_request(request, self._settings.max_body_bytes)
+        body = await read_json_body(request, self._settings.max_body_bytes)
+        asked = asked_natively(decode_run_request(body))
         later = prefers_async(request)
         async with AsyncExitStack() as place:
             if not later:
@@ -69,7 +76,8 @@ class Endpoints:
             where = _path_of(request, "/runs", f"/runs/{run_id}/events")
             headers = {"Location": where, "X-Run-Id": run_id, **_EXPOSED}
             if later:
-                told = {"run_id": run_id, "thread_id": asked.thread_id, "events": where}
+                thread_id = (await self._manager.status(run_id)).thread_id
+                told = {"run_id": run_id, "thread_id": thread_id, "events": where}
                 headers["Preference-Applied"] = "respond-async"
                 return JSONResponse(told, 202, headers)
             return await self._stream(run_id, None, user, place.pop_all(), headers)
@@ -95,7 +103,7 @@ class Endpoints:
     ) -> Response:
         async with place:
             framing = LogFrames(self._service.view_after(since))
-            batches = await self._service.entries(run_id, since, framing, user)
+            batches = await self._service.entries(run_id, since, framing.first, user)
             return LogResponse(
                 self._manager,
                 run_id,

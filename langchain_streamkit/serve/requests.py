@@ -40,9 +40,8 @@ _decode = msgspec.json.Decoder(RunRequest).decode
 _EXPECTED = 'send {"input": ..., "thread_id"?: "...", "metadata"?: {}, "resume"?: {}}'
 
 
-async def read_run_request(request: Request, max_bytes: int) -> RunRequest:
-    """Read and check a body. Raises ``Refusal``."""
-    body = await read_json_body(request, max_bytes)
+def decode_run_request(body: bytes) -> RunRequest:
+    """Check a body. Raises ``Refusal``."""
     try:
         return _decode(body)
     except msgspec.ValidationError as exc:

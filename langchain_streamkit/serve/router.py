@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.manager.run_manager import RunManager
     from langchain_streamkit.runs.core import OnEnd
-    from langchain_streamkit.serve.protocols.mounting import ServedProtocol
+    from langchain_streamkit.serve.protocols.names import ServedProtocol
     from langchain_streamkit.serve.served import Servable
     from langchain_streamkit.wire.ai_sdk_chunks import SdkVersion
     from langchain_streamkit.wire.views import View
@@ -89,7 +89,7 @@ def streamkit_router(
             Starlette's ``CORSMiddleware``.)
         metrics: whether ``GET /metrics`` answers, to whoever asks.
         protocols: what front ends may speak, by default all: ``"native"`` (our own endpoints),
-            ``"ai-sdk"``, ``"openai-chat"``, ``"openai-responses"``.
+            ``"ai-sdk"``, ``"ag-ui"``, ``"openai-chat"``, ``"openai-responses"``.
         sdk_version: of the AI SDK, if all front ends have the same: 5, 6 or 7.
         name: what is served, as a model or an agent; by default the runnable's own name. It is
             always found as ``agent``, too.

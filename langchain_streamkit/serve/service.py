@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.runnables import Runnable
@@ -17,7 +16,7 @@ from langchain_streamkit.serve.protocols.asked import Asked, Names
 from langchain_streamkit.serve.protocols.inputs import call_for
 from langchain_streamkit.serve.refusals import Refusal, broken_off
 from langchain_streamkit.serve.requests import refuse_foreign
-from langchain_streamkit.serve.served import Servable, Served, as_input, name_served
+from langchain_streamkit.serve.served import Servable, Served, name_served
 from langchain_streamkit.wire.log_view import LogView
 from langchain_streamkit.wire.views import Projection, View
 
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.manager.run_manager import RunManager
     from langchain_streamkit.runs.core import OnEnd
-    from langchain_streamkit.serve.requests import RunRequest
-    from langchain_streamkit.wire.log_frames import LogFraming
 
 
 class Hooks(NamedTuple):
@@ -99,7 +96,7 @@ class RunService:
     async def start(
         self,
         request: HTTPConnection,
-        asked: RunRequest,
+        asked: Asked,
         user: str | None,
         *,
         configurable: Mapping[str, Any] | None = None,
@@ -111,82 +108,52 @@ class RunService:
         ``configurable`` is added to that of the config, ``held`` is closed when the run has ended,
         ``options`` are those of ``RunManager.start``.
         """
-        if asked.resume is not None and asked.input is not None:
-            raise Refusal(422, "invalid_request", 'send "input" or "resume", not both')
         async with held or AsyncExitStack() as holding:
             runnable = await self._served.runnable(request, holding)
-            value = asked.input
-            if asked.resume is None:
-                parse = self._hooks.parse_input
-                value = as_input(runnable, value) if parse is None else await _called(parse, value)
             config: Any = await _called(self._hooks.config_for, request)
             if configurable:
                 made: dict[str, Any] = dict(config or {})
                 config = {**made, "configurable": {**made.get("configurable", {}), **configurable}}
-            return await self._start(
-                request, runnable, value, config, asked, user, holding, **options
-            )
-
-    async def start_asked(self, request: HTTPConnection, asked: Asked, user: str | None) -> str:
-        """Start the run that a front end asks for. Raises as ``start``."""
-        async with AsyncExitStack() as held:
-            runnable = await self._served.runnable(request, held)
             call = await call_for(
                 runnable,
                 asked,
                 user=user,
                 adopt=self.manager.adopt_threads,
                 parse_input=self._hooks.parse_input,
-                config=await _called(self._hooks.config_for, request),
+                config=config,
             )
-            asked = replace(asked, thread_id=call.thread_id)
-            more = {"capture": asked.capture} if asked.capture else {}
-            return await self._start(
-                request, call.runnable, call.input, call.config, asked, user, held, **more
+            if asked.capture:
+                options["capture"] = asked.capture
+            if self._hooks.on_end is not None:
+                options["on_end"] = self._hooks.on_end
+            return await self.manager.start(
+                call.runnable,
+                call.input,
+                call.config,
+                user=user,
+                thread_id=call.thread_id,
+                resume=asked.resume,
+                metadata=asked.metadata,
+                context=await _called(self._hooks.context_for, request),
+                held=holding.pop_all(),
+                **options,
             )
-
-    async def _start(
-        self,
-        request: HTTPConnection,
-        runnable: Runnable[Any, Any],
-        value: Any,
-        config: RunnableConfig | None,
-        asked: RunRequest | Asked,
-        user: str | None,
-        held: AsyncExitStack,
-        **options: Any,
-    ) -> str:
-        context = await _called(self._hooks.context_for, request)
-        if self._hooks.on_end is not None:
-            options["on_end"] = self._hooks.on_end
-        return await self.manager.start(
-            runnable,
-            value,
-            config,
-            user=user,
-            thread_id=asked.thread_id,
-            resume=asked.resume,
-            metadata=asked.metadata,
-            context=context,
-            held=held.pop_all(),
-            **options,
-        )
 
     def view_after(self, since: Position | None) -> LogView:
         """Return what shows a run's log to a client that has it up to ``since``."""
         return LogView(self._view, metadata=self.metadata, after=since)
 
     async def entries(
-        self, run_id: str, since: Position | None, view: LogView | LogFraming, user: str | None
+        self, run_id: str, since: Position | None, first: Position | None, user: str | None
     ) -> AsyncGenerator[Stretch]:
-        """Return the events of a run from where ``view`` needs them.
+        """Return the events of a run after ``first``, for a client that has those to ``since``.
 
         Raises ``RunGone``, ``NotOwner``, ``ReplayGap``, ``LogUnavailable`` before that; instead of
         the first two, ``Refusal`` to whoever has a part of the run.
         """
         with _gone_after(since):
             await self.manager.check(run_id, since, user=user)
-        return self.manager.log.follow(run_id, view.first)
+        return self.manager.log.follow(run_id, first)
 
     async def read_all(self, run_id: str, since: Position, user: str | None) -> bool:
         """Whether the run has ended, and a client at ``since`` has all of it.

@@ -51,8 +51,8 @@ class SSEResponse(Response):
     """Stream a run of ``astream()`` as server-sent events; return it from an endpoint.
 
     * ``protocol``: ``"native"``, our own frames, of which ``view`` and ``metadata`` choose what is
-      sent (see ``Projection``); or that of a front end: ``"ai-sdk"``, ``"openai-chat"``,
-      ``"openai-responses"``, or one of their encoders with options of your own.
+      sent (see ``Projection``); or that of a front end: ``"ai-sdk"``, ``"ag-ui"``,
+      ``"openai-chat"``, ``"openai-responses"``, or one of their encoders with options of your own.
     * ``on_disconnect``: ``"cancel"`` (default) stops the run with ``reason="disconnect"`` when the
       client leaves; ``"continue"`` lets it go on to its end, unread.
     * ``heartbeat_s``: a comment is sent after so many seconds of silence.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.log.position import Position
+from langchain_streamkit.serve.protocols.native import asked_natively
 from langchain_streamkit.serve.refusals import Refusal, broken_off, refusal_of
 from langchain_streamkit.serve.requests import RunRequest
 from langchain_streamkit.wire.run_frames import Start, Subscribe, begun, end, pack
@@ -93,7 +94,7 @@ class Subscription:
         else:
             run_id, since = self._asked.run_id, _position(self._asked.since)
         view = self._service.view_after(since)
-        batches = await self._service.entries(run_id, since, view, self._user)
+        batches = await self._service.entries(run_id, since, view.first, self._user)
         manager = self._service.manager
         await manager.attend(run_id)
         try:
@@ -112,7 +113,7 @@ class Subscription:
             metadata=asked.metadata,
             resume=asked.resume,
         )
-        return await self._service.start(self._connection, request, self._user)
+        return await self._service.start(self._connection, asked_natively(request), self._user)
 
     async def _send(self, run_id: str, batches: AsyncGenerator[Stretch], view: LogView) -> None:
         async with aclosing(batches):

@@ -9,13 +9,13 @@ from langchain_streamkit.events import TERMINAL_TYPES, UnknownEventError, decode
 from langchain_streamkit.text import short_repr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.wire.protocol import Encoder
 
-EncodedProtocol: TypeAlias = Literal["ai-sdk", "openai-chat", "openai-responses"]
+EncodedProtocol: TypeAlias = Literal["ai-sdk", "ag-ui", "openai-chat", "openai-responses"]
 """Protocols that a run can be encoded for; our own frames, ``"native"``, are in ``wire/sse``."""
 
 
@@ -26,6 +26,10 @@ def encoder_of(protocol: EncodedProtocol) -> Encoder:
             from langchain_streamkit.wire.ai_sdk import AiSdkEncoder
 
             return AiSdkEncoder()
+        case "ag-ui":
+            from langchain_streamkit.wire.ag_ui import AgUiEncoder
+
+            return AgUiEncoder()
         case "openai-chat":
             from langchain_streamkit.wire.openai_chat import ChatEncoder
 
@@ -55,6 +59,15 @@ class EncodedFrames:
         return b"".join(frames)
 
 
+def events_of(stretch: Stretch) -> Iterator[Event]:
+    """Yield the events of some entries, but for those of a later version of this library."""
+    for data in stretch.data:
+        try:
+            yield decode_event(data)
+        except UnknownEventError:
+            continue
+
+
 class EncodedLog:
     """A run's log, read from its beginning, as the stream of a front end (``LogFraming``)."""
 
@@ -70,11 +83,7 @@ class EncodedLog:
     def frames(self, stretch: Stretch) -> bytes:
         """See ``LogFraming``."""
         frames: list[bytes] = []
-        for data in stretch.data:
-            try:
-                event = decode_event(data)
-            except UnknownEventError:  # of a later version of this library
-                continue
+        for event in events_of(stretch):
             frames += self._encoder.encode(event)
             self.ended = event.type in TERMINAL_TYPES
         return b"".join(frames)

@@ -75,6 +75,11 @@ def _major(node: str) -> int:
     return int(told.stdout.removeprefix("v").split(".")[0])
 
 
+def websocket_options(node: str) -> list[str]:
+    """What gives a Node.js its ``WebSocket``; later ones have it without being asked."""
+    return ["--experimental-websocket", "--no-warnings"] if _major(node) < 22 else []
+
+
 class Node:
     """Runs the body of an async function and gives what it returns, as JSON.
 
@@ -83,10 +88,7 @@ class Node:
 
     def __init__(self) -> None:
         self._node = find_node()
-        # Later ones have it without being asked.
-        self._flags = (
-            ["--experimental-websocket", "--no-warnings"] if _major(self._node) < 22 else []
-        )
+        self._flags = websocket_options(self._node)
 
     def __call__(self, script: str, url: str = "", **values: Any) -> Any:
         module = _PRELUDE % ((STATIC / "streamkit.js").as_uri(), script)

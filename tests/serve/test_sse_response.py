@@ -551,7 +551,7 @@ def test_a_fastapi_endpoint_with_a_body_notices_a_leaving_client() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"protocol": "morse"}, "write 'native'"),
+        ({"protocol": "morse"}, "write one of 'native', 'ai-sdk'"),
         ({"view": "debug"}, "'chat', 'steps' or 'all'"),
         ({"on_disconnect": "ignore"}, "'cancel' or 'continue'"),
         ({"heartbeat_s": 0}, "heartbeat_s=0 has to be positive"),

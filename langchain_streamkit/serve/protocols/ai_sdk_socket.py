@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 from starlette.websockets import WebSocket  # noqa: TC002 - FastAPI looks for it
 
-from langchain_streamkit.events import decode_event
+from langchain_streamkit.errors import LogUnavailable
+from langchain_streamkit.events import TERMINAL_TYPES
 from langchain_streamkit.serve.client_socket import ClientSocket, serve_session
 from langchain_streamkit.serve.protocols.ai_sdk import asked_by
 from langchain_streamkit.serve.refusals import broken_off, refusal_of
 from langchain_streamkit.serve.run_socket import MAX_SUBSCRIPTIONS, REFUSED
 from langchain_streamkit.wire.ai_sdk_chunks import UIMessageChunks
 from langchain_streamkit.wire.ai_sdk_request import read_chat_request
-from langchain_streamkit.wire.log_view import LogView
+from langchain_streamkit.wire.encoders import events_of
 from langchain_streamkit.wire.openai_terms import to_json
 
 if TYPE_CHECKING:
@@ -189,29 +190,31 @@ class ChatStream:
         else:
             chat = read_chat_request(self._body())
             encoder = session.ai_sdk.new_encoder()
-            self._run_id = await service.start_asked(
+            self._run_id = await service.start(
                 session.websocket, asked_by(chat, encoder), session.user
             )
-        view = LogView("all")
-        batches = await service.entries(self._run_id, None, view, session.user)
+        batches = await service.entries(self._run_id, None, None, session.user)
         chunks = UIMessageChunks(session.ai_sdk.sdk_version or 7)
         await service.manager.attend(self._run_id)
         try:
             self._reading = True
+            if self._left:
+                return ""
             async with aclosing(batches):
                 async for batch in batches:
-                    for _, data in view.shown(batch):
-                        if not self._left:
-                            await self._send(chunks.feed(decode_event(data)))
-                    if view.ended or self._left:
-                        break
+                    for event in events_of(batch):
+                        await self._send(chunks.feed(event))
+                        if event.type in TERMINAL_TYPES:
+                            return _frame("end", asked.request_id)
                     await session.socket.give_way(len(batch.data))
         finally:
             service.manager.leave(self._run_id, disconnected=self._disconnected)
-        return _frame("end", asked.request_id)
+        raise LogUnavailable("the run's log ended before the run")
 
     async def _send(self, chunks: list[dict[str, Any]]) -> None:
         for chunk in chunks:
+            if self._left:
+                return
             frame = _frame("chunk", self._asked.request_id, sequence=self._number, chunk=chunk)
             self._number += 1
             await self._session.socket.write(frame)

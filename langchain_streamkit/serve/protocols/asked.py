@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from msgspec import UNSET
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
 class Asked:
     """A request for one run, in LangChain's words."""
 
-    encoder: Encoder
+    encoder: Encoder | Literal["native"]
     """Of the stream that answers it."""
+    input: Any = UNSET
+    """What is run takes, where the client sends that itself, and not messages."""
     messages: list[BaseMessage] = field(default_factory=list["BaseMessage"])
     """The whole conversation, for what keeps none."""
     new_messages: list[BaseMessage] | None = None
@@ -38,7 +42,9 @@ class Asked:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """How a model is to answer, by the names of LangChain's chat models."""
     context: Any = None
-    """What the client says besides."""
+    """What the client's application tells: ``[{"description", "value"}]``."""
+    props: Any = None
+    """What else the client sent along."""
     capture: frozenset[str] = frozenset()
     """What the run's events have to have besides the usual, for the encoder."""
     reply: Callable[[Iterable[Event]], Reply] | None = None

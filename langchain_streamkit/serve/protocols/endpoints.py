@@ -12,14 +12,13 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI looks for it
 from starlette.responses import JSONResponse, Response
 
 from langchain_streamkit.errors import LogUnavailable
-from langchain_streamkit.events import TERMINAL_TYPES, UnknownEventError, decode_event
+from langchain_streamkit.events import TERMINAL_TYPES
 from langchain_streamkit.serve.gone import Gone, until_gone
 from langchain_streamkit.serve.log_response import LogResponse
 from langchain_streamkit.serve.protocols.openai import model_body, models_body, no_such_model
 from langchain_streamkit.serve.refusals import refusal_of
 from langchain_streamkit.serve.requests import read_json_body
-from langchain_streamkit.wire.encoders import EncodedLog
-from langchain_streamkit.wire.log_view import LogView
+from langchain_streamkit.wire.encoders import EncodedLog, events_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,7 +59,7 @@ class FrontEndpoints:
         asked = self.front.read(body, self.service.names)
         async with AsyncExitStack() as place:
             await place.enter_async_context(self._manager.place(user))
-            run_id = await self.service.start_asked(request, asked, user)
+            run_id = await self.service.start(request, asked, user)
             if asked.reply is not None:
                 return await self._reply(request, run_id, asked, user)
             return await self.stream(run_id, asked.encoder, user, place.pop_all())
@@ -71,7 +70,7 @@ class FrontEndpoints:
         """Return the stream of a run, from its beginning."""
         async with place:
             framing = EncodedLog(encoder)
-            batches = await self.service.entries(run_id, None, framing, user)
+            batches = await self.service.entries(run_id, None, framing.first, user)
             return LogResponse(
                 self._manager,
                 run_id,
@@ -104,14 +103,10 @@ class FrontEndpoints:
     async def _events(self, run_id: str, user: str | None) -> list[Event]:
         """All events of a run, when it has ended."""
         found: list[Event] = []
-        batches = await self.service.entries(run_id, None, LogView("all"), user)
+        batches = await self.service.entries(run_id, None, None, user)
         async with aclosing(batches):
             async for batch in batches:
-                for data in batch.data:
-                    try:
-                        found.append(decode_event(data))
-                    except UnknownEventError:  # of a later version of this library
-                        continue
+                found += events_of(batch)
                 if found and found[-1].type in TERMINAL_TYPES:
                     return found
         raise LogUnavailable("the run's log ended before the run")

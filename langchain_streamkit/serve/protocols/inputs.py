@@ -14,11 +14,12 @@ from uuid import uuid4
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, RemoveMessage
+from msgspec import UNSET
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.manager.checkpoints import Checkpoints
 from langchain_streamkit.runs.plan import unwrapped
-from langchain_streamkit.serve.served import channels_of
+from langchain_streamkit.serve.served import as_input, channels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,9 @@ CLIENT_TOOLS: Final = "client_tools"
 CLIENT_OPTIONS: Final = "client_options"
 """In ``configurable``: ``temperature`` and the like."""
 CLIENT_CONTEXT: Final = "client_context"
-"""In ``configurable``: what the client says besides."""
+"""In ``configurable``: what the client's application tells."""
+CLIENT_PROPS: Final = "client_props"
+"""In ``configurable``: what else the client sent along."""
 
 
 class Call(NamedTuple):
@@ -57,17 +60,20 @@ async def call_for(
 ) -> Call:
     """Return what answers a request; without an input, where it has answers to interrupts.
 
-    ``parse_input``, plain or async, makes the input of ``{"messages": [...], **asked.state}``, in
-    its own way. A graph that keeps threads gets a new one where the client names none.
+    ``parse_input``, plain or async, makes the input of what the client sent as such, or of
+    ``{"messages": [...], **asked.state}``, in its own way. A graph that keeps
+    threads gets a new one where the client names none.
 
     Raises ``StreamUsageError``, with ``wire``, for what cannot be done as asked, ``NotOwner`` for
     another user's thread (``adopt``: see ``Checkpoints``).
     """
     checkpoints = Checkpoints(runnable, adopt=adopt)
     thread_id = asked.thread_id
-    thread = None if thread_id is None else await checkpoints.thread(thread_id, user)
-    if thread_id is None and checkpoints.kept:
-        thread_id = uuid4().hex
+    thread = None
+    if thread_id is None:
+        thread_id = uuid4().hex if checkpoints.kept else None
+    elif asked.resume is None and asked.input is UNSET:
+        thread = await checkpoints.thread(thread_id, user)
     made: RunnableConfig = config or {}
     bare = unwrapped(runnable)
     if isinstance(bare, BaseChatModel):
@@ -77,11 +83,14 @@ async def call_for(
             CLIENT_TOOLS: asked.tools,
             CLIENT_OPTIONS: asked.options,
             CLIENT_CONTEXT: asked.context,
+            CLIENT_PROPS: asked.props,
         }
         said = {name: value for name, value in given.items() if value}
         made = {**made, "configurable": {**made.get("configurable", {}), **said}}
     value = None
-    if asked.resume is None:
+    if asked.input is not UNSET:
+        value = await _parsed(parse_input, asked.input, as_input(runnable, asked.input))
+    elif asked.resume is None:
         messages = asked.messages if thread is None else _news(asked, thread)
         value = await _input(runnable, asked, messages, parse_input)
     return Call(runnable, value, made, thread_id)
@@ -99,10 +108,15 @@ async def _input(
         for name, value in asked.state.items()
         if parse_input is not None or name in channels
     }
-    if parse_input is not None:
-        parsed = parse_input({**state, "messages": messages})
-        return await parsed if inspect.isawaitable(parsed) else parsed
-    return {**state, "messages": messages} if "messages" in channels else messages
+    given = {**state, "messages": messages}
+    return await _parsed(parse_input, given, given if "messages" in channels else messages)
+
+
+async def _parsed(parse_input: Callable[[Any], Any] | None, given: Any, default: Any) -> Any:
+    if parse_input is None:
+        return default
+    parsed = parse_input(given)
+    return await parsed if inspect.isawaitable(parsed) else parsed
 
 
 def _news(asked: Asked, thread: Thread) -> list[BaseMessage]:

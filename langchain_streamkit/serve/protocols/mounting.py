@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.serve.protocols.ag_ui import AgUi
 from langchain_streamkit.serve.protocols.ai_sdk_socket import chat_sockets
 from langchain_streamkit.serve.protocols.endpoints import (
     ChatEndpoints,
     FrontEndpoints,
     ModelEndpoints,
 )
+from langchain_streamkit.serve.protocols.names import PROTOCOLS, ServedProtocol
 from langchain_streamkit.serve.protocols.openai import OpenAIChat, OpenAIResponses
 from langchain_streamkit.text import short_repr
 
@@ -25,10 +27,6 @@ if TYPE_CHECKING:
     from langchain_streamkit.serve.service import RunService
     from langchain_streamkit.serve.settings import ServeSettings
 
-ServedProtocol: TypeAlias = Literal["native", "ai-sdk", "openai-chat", "openai-responses"]
-"""``native`` are our own endpoints for runs and threads, and ``/ws``."""
-ALL: tuple[ServedProtocol, ...] = get_args(ServedProtocol)
-
 
 class Endpoint(NamedTuple):
     """One path of a protocol."""
@@ -41,12 +39,12 @@ class Endpoint(NamedTuple):
 def checked_protocols(protocols: Collection[str] | None) -> set[ServedProtocol]:
     """Return what is to be served; all, by default. Raises ``StreamUsageError``."""
     if protocols is None:
-        return set(ALL)
+        return set(PROTOCOLS)
     given: Any = protocols
     names: list[Any] = [given] if isinstance(given, str) else list(given)
     for name in names:
-        if name not in ALL:
-            known = ", ".join(map(repr, ALL))
+        if name not in PROTOCOLS:
+            known = ", ".join(map(repr, PROTOCOLS))
             raise StreamUsageError(
                 f"protocols={short_repr(given)} has an unknown one, {short_repr(name)}; write some"
                 f" of {known}"
@@ -71,6 +69,9 @@ def endpoints_of(
         chats = ChatEndpoints(service, ai_sdk, settings)
         add(chats, "POST", "/api/chat", chats.start)
         add(chats, "GET", "/api/chat/{chat_id}/stream", chats.resume)
+    if "ag-ui" in protocols:
+        agents = FrontEndpoints(service, AgUi(), settings)
+        add(agents, "POST", "/ag-ui", agents.start)
     chat, responses = (
         ModelEndpoints(service, front, settings) for front in (OpenAIChat(), OpenAIResponses())
     )

@@ -17,9 +17,11 @@ from langchain_streamkit.manager.checkpoints import Checkpoints
 from langchain_streamkit.runs.plan import as_runnable
 from langchain_streamkit.serve.gone import Gone, until_gone
 from langchain_streamkit.serve.line import end_run
+from langchain_streamkit.serve.protocols.ag_ui import AgUi
 from langchain_streamkit.serve.protocols.ai_sdk import AiSdk
 from langchain_streamkit.serve.protocols.asked import Names
 from langchain_streamkit.serve.protocols.inputs import call_for
+from langchain_streamkit.serve.protocols.native import Native
 from langchain_streamkit.serve.protocols.openai import OpenAIChat, OpenAIResponses
 from langchain_streamkit.serve.refusals import Refusal, refusal_of
 from langchain_streamkit.serve.requests import read_json_body
@@ -36,10 +38,12 @@ if TYPE_CHECKING:
     from langchain_streamkit.events import Event
     from langchain_streamkit.runs.async_run import AsyncRun
     from langchain_streamkit.serve.protocols.asked import Asked, FrontEnd
-    from langchain_streamkit.wire.encoders import EncodedProtocol
+    from langchain_streamkit.serve.sse_response import WireProtocol
 
 _FRONT_ENDS: Final[Mapping[str, Callable[[], FrontEnd]]] = {
+    "native": Native,
     "ai-sdk": AiSdk,
+    "ag-ui": AgUi,
     "openai-chat": OpenAIChat,
     "openai-responses": OpenAIResponses,
 }
@@ -49,7 +53,7 @@ async def respond(
     request: Request,
     runnable: Runnable[Any, Any],
     *,
-    protocol: EncodedProtocol | FrontEnd,
+    protocol: WireProtocol | FrontEnd,
     config: RunnableConfig | None = None,
     user: str | None = None,
     parse_input: Callable[[Any], Any] | None = None,
@@ -72,8 +76,9 @@ async def respond(
     Args:
         request: of a Starlette or FastAPI endpoint, its body unread.
         runnable: what answers.
-        protocol: what the front end speaks: ``"ai-sdk"``, ``"openai-chat"``,
-            ``"openai-responses"``, or ``AiSdk(sdk_version=7)``.
+        protocol: what the front end speaks: ``"native"`` (the body is that of ``POST /runs``),
+            ``"ai-sdk"``, ``"ag-ui"``, ``"openai-chat"``, ``"openai-responses"``, or
+            ``AiSdk(sdk_version=7)``.
         config: of the run; nothing of it is the client's.
         user: whose the thread is that the client names; other users' are 404.
         parse_input: makes the input of ``{"messages": [...]}``; by default what

@@ -23,14 +23,18 @@ const automatic = {
   outputs: ai.lastAssistantMessageIsCompleteWithToolCalls,
 };
 
-async function play({ url, id, messages = [], steps, automatically = [] }) {
+/** What of the last message has come so far. */
+const textOf = (chat) => JSON.stringify(chat.messages.at(-1)?.parts ?? []);
+
+async function play({ url, id, messages = [], steps, automatically = [], socket, headers }) {
   const told = { data: [], finishes: 0, calls: [], requests: [] };
   const when = automatically.map((name) => automatic[name]).filter(Boolean); // 5 knows no approvals
   const chat = new Chat({
     id,
     state: new State(messages),
-    transport: new ai.DefaultChatTransport({
+    transport: socket ? new ai.WebSocketChatTransport({ url }) : new ai.DefaultChatTransport({
       api: url,
+      headers,
       fetch: (where, options) => {
         told.requests.push({ method: options?.method ?? "GET", body: options?.body });
         if (told.requests.length > 9) throw new Error("it asks again and again");
@@ -48,8 +52,12 @@ async function play({ url, id, messages = [], steps, automatically = [] }) {
       if (chat.status === "ready" || chat.status === "error") return;
     }
   };
-  for (const { send, options, output, approve, resume } of steps) {
-    if (send !== undefined) await chat.sendMessage(send ?? undefined, options);
+  for (const { send, options, output, approve, resume, regenerate, stopAt } of steps) {
+    const sent = send === undefined ? null : chat.sendMessage(send ?? undefined, options);
+    while (stopAt && !textOf(chat).includes(stopAt)) await new Promise(setImmediate);
+    if (stopAt) await chat.stop();
+    await sent;
+    if (regenerate) await chat.regenerate(regenerate);
     if (output) await chat.addToolOutput(output);
     if (approve) await chat.addToolApprovalResponse(approve);
     if (resume) await chat.resumeStream();

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from scripts.install_ai_sdk import COMMAND, FOLDER, installed
-from tests.client.node import find_node
+from tests.client.node import find_node, websocket_options
 from tests.conftest import require
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ class Client:
         package = FOLDER / "node_modules" / f"ai{version}"
         exports = json.loads((package / "package.json").read_text())["exports"]["."]
         entry = package / exports["import"]
+        node = find_node()
         self._process = subprocess.Popen(
-            [find_node(), str(SCRIPT), entry.resolve().as_uri()],
+            [node, *websocket_options(node), str(SCRIPT), entry.resolve().as_uri()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

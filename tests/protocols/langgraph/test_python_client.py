@@ -245,6 +245,7 @@ async def test_threads_are_their_owners() -> None:
             found = await ann.threads.search()
             assert [one["thread_id"] for one in found] == ["u", "t"]
             assert await bob.threads.search() == []
+            cats: Any
             (cats,) = await ann.threads.search(metadata={"topic": "cats"})
             assert cats["values"]["messages"][-1]["content"] == "Hello you"
             assert await ann.threads.search(limit=1, offset=1) == found[1:]
@@ -268,6 +269,7 @@ async def test_run_goes_on_from_an_earlier_checkpoint() -> None:
             await streamed(client)
             history = await client.threads.get_history("t")
             oldest = history[-1]["checkpoint"]
+            way: Any
             for way in (
                 {"checkpoint": oldest},
                 {"checkpoint_id": oldest["checkpoint_id"]},

@@ -9,13 +9,16 @@ from openai import OpenAI
 
 from tests.scenarios.told import graph, node_of, says
 from tests.serve.servers import serving
+from tests.serving.apps import served
 from tests.test_project import ROOT
 
 TEXT = (ROOT / "docs" / "openai.md").read_text(encoding="utf-8")
 
+EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
 
 def test_server_of_the_docs_answers_the_sdk() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    code = EXAMPLES[1]
     names: dict[str, Any] = {"graph": graph(say=node_of(says("Hello you", cycle=True))).compile()}
     exec(compile(code, "docs/openai.md", "exec", dont_inherit=True), names)
     asked: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -28,6 +31,16 @@ def test_server_of_the_docs_answers_the_sdk() -> None:
             streamed = stream.get_final_completion()
     assert whole.choices[0].message.content == "Hello you"
     assert streamed.choices[0].message.content == "Hello you"
+
+
+def test_client_of_the_docs_is_answered_by_the_router() -> None:
+    runnable = graph(say=node_of(says("Hello you"))).compile()
+    with served(runnable) as server:
+        code = EXAMPLES[0].replace("http://127.0.0.1:8000/", str(server.base_url).rstrip("/") + "/")
+        names: dict[str, Any] = {}
+        exec(compile(code, "docs/openai.md", "exec", dont_inherit=True), names)
+        said = [chunk.choices[0].delta.content or "" for chunk in names["stream"]]
+    assert "".join(said) == "Hello you"
 
 
 def test_every_module_and_name_of_the_docs_exists() -> None:
