@@ -60,6 +60,7 @@ _CONTEXT = Failure("context_length")
 # Names of provider, LangChain and LangGraph classes, wherever in the hierarchy they stand.
 _BY_CLASS: Mapping[str, Failure] = {
     "AdaptError": Failure("invalid_input"),
+    "StreamUsageError": Failure("invalid_input"),
     "ContextOverflowError": _CONTEXT,
     "ContextWindowExceededError": _CONTEXT,
     "ContentFilterFinishReasonError": _CONTENT,

@@ -70,7 +70,7 @@ async def _closers(store: LogStore, info: Info) -> list[bytes]:
         LOGGER.warning(
             "run %s lost its producer after %d events (error_id %s)",
             info.run_id,
-            seq,
+            info.top - info.start + 1,
             error_id,
             extra={"run_id": info.run_id, "error_id": error_id},
         )

@@ -10,6 +10,7 @@ from langchain_streamkit.errors import NotOwner, RunGone
 from langchain_streamkit.log import EventLog, Position
 from langchain_streamkit.log.outcomes import check_after, gone
 from langchain_streamkit.manager.status import RunStatus, status_of
+from langchain_streamkit.manager.thread_log import ThreadReader, number_of
 from langchain_streamkit.manager.threads import Threads, is_thread
 
 if TYPE_CHECKING:
@@ -107,6 +108,32 @@ class RunLookup:
         if not isinstance(user, _Anyone) and info.user != (user or ""):
             raise NotOwner(f"thread {thread_id!r} belongs to another user")
         return info.run_id
+
+    async def read_thread(
+        self,
+        thread_id: str,
+        *,
+        at: int | None = None,
+        after: int | None = None,
+        user: str | _Anyone | None = ANYONE,
+    ) -> ThreadReader:
+        """Return what reads a thread's runs, one after the other, for as long as it is asked.
+
+        By number, it begins with run ``at`` or with what follows run ``after``; otherwise with
+        the oldest that is kept. The thread need not be there yet. Raises ``ReplayGap``,
+        ``NotOwner``, ``LogUnavailable``.
+        """
+        owner = None if isinstance(user, _Anyone) else (user or "")
+        reader = ThreadReader(self.log, thread_id, owner)
+        await reader.begin(at=at, after=after)
+        return reader
+
+    async def run_number(self, thread_id: str, run_id: str) -> int | None:
+        """Return the number of a run that has just begun in a thread; None if it waits for it.
+
+        Raises ``LogUnavailable``.
+        """
+        return await number_of(self.log, thread_id, run_id)
 
     @asynccontextmanager
     async def hold(self, thread_id: str, user: str | None) -> AsyncGenerator[None]:

@@ -24,13 +24,13 @@ from langchain_streamkit.manager.settings import (
     seconds,
 )
 from langchain_streamkit.manager.stats import Stats
+from langchain_streamkit.manager.thread_log import note_run
 from langchain_streamkit.manager.threads import OnBusy
 from langchain_streamkit.tokens.meter import as_limits
 from langchain_streamkit.tokens.quota import Quota
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
-    from types import TracebackType
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 
     from langchain_core.runnables import Runnable, RunnableConfig
 
@@ -184,7 +184,13 @@ class RunManager(RunLookup):
             if self._limits is not None:
                 hold = await self._limits.admit_run(user, run.run_id)
                 holding.push_async_callback(hold.release)
-            await self._admit(run, holding, thread_id, user, busy, drain)
+
+            async def check() -> None:
+                """Whoever had the thread before may have given these answers."""
+                if resume is not None:
+                    await checkpoints.answered(thread_id, user, resume)
+
+            await self._admit(run, holding, thread_id, user, busy, drain, check)
         self.stats.started += 1
         return run.run_id
 
@@ -196,31 +202,41 @@ class RunManager(RunLookup):
         user: str | None,
         busy: OnBusy,
         drain: Drain | None,
+        check: Callable[[], Awaitable[None]],
     ) -> None:
-        """Get everything the run needs, then hand it, and what it holds, to its task."""
-        waits = thread_id is not None and busy != "reject"
+        """Get everything the run needs, then hand it, and what it holds, to its task.
+
+        One that waits for its thread is checked again when it gets it.
+        """
+        thread = None
         if thread_id is not None:
             await self._threads.check_owner(thread_id, user)
-            if not waits:
-                _hold(held, await self._threads.take(thread_id, run.run_id, user))
+            if busy == "reject":
+                thread = await self._threads.take(thread_id, run.run_id, user)
+                _hold(held, thread)
         writer = await self.log.open(run.run_id, user=user, thread_id=thread_id)
-        if self.shutting_down:  # meanwhile, and nobody would stop the run
+        try:
+            if thread is not None:
+                await note_run(self.log, thread, run.run_id)
+            self._refuse_when_closing()
+        except BaseException:  # nobody would stop the run, and readers would wait for it
             await writer.finish()
-        self._refuse_when_closing()
+            raise
         keeps = held.pop_all()
 
         async def turn() -> None:
-            assert thread_id is not None  # noqa: S101 - only then there is something to wait for
-            thread = await self._threads.take_when_free(
-                thread_id, run.run_id, user, stop_others=busy == "cancel"
+            free = await self._threads.take_when_free(
+                str(thread_id), run.run_id, user, stop_others=busy == "cancel"
             )
-            _hold(keeps, thread)
+            _hold(keeps, free)
+            await note_run(self.log, free, run.run_id)
+            await check()
 
         self._runs[run.run_id] = ManagedRun(
             run,
             writer,
             held=keeps,
-            before=turn if waits else None,
+            before=turn if thread_id is not None and thread is None else None,
             drain=drain,
             ended=self._run_ended,
         )
@@ -303,12 +319,7 @@ class RunManager(RunLookup):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()
 
     @asynccontextmanager

@@ -1,7 +1,8 @@
 """One run at a time in a thread: the thread's own log is the lock that all processes see.
 
 The log of a thread is named ``thread:<thread_id>``. A run holds it while it goes on, by the lease
-that the log's writer renews; one whose process died is taken over when its lease is over.
+that the log's writer renews; one whose process died is taken over when its lease is over. What is
+in the log is said in ``thread_log.py``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 OnBusy: TypeAlias = Literal["reject", "queue", "cancel"]
 _LOOK_AGAIN_S: Final = 5.0
 """How long a run that waits trusts that it is told when the thread is free."""
+TTL_S: Final = 3600.0
+"""How long a thread's log outlives its last run at least: longer than the logs of its runs, as it
+is small, and says which of them a reader has missed."""
 
 
 _PREFIX: Final = "thread:"
@@ -55,7 +59,12 @@ class Threads:
         """Hold the thread for a run. Raises ``ThreadBusy``, ``NotOwner``."""
         try:
             return await self._log.open(
-                log_name(thread_id), run_id=run_id, lasting=True, user=user, thread_id=thread_id
+                log_name(thread_id),
+                run_id=run_id,
+                lasting=True,
+                ttl_s=max(TTL_S, self._log.ttl_s),
+                user=user,
+                thread_id=thread_id,
             )
         except Fenced as exc:
             raise ThreadBusy(

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from langchain_streamkit.errors import ProducerLost, ReplayGap, RunGone, StreamError
 from langchain_streamkit.serve.line import Line
-from langchain_streamkit.serve.refusals import broken_off
+from langchain_streamkit.serve.refusals import broken_off, refusal_of
 from langchain_streamkit.serve.sse_response import SSE_HEADERS, body_message, disconnected
 
 if TYPE_CHECKING:
@@ -72,7 +72,11 @@ class LogResponse(Response):
             send_timeout_s=self._send_timeout_s,
         )
         async with self._place:
-            await self._manager.attend(self._run_id)
+            try:
+                await self._manager.attend(self._run_id)
+            except StreamError as exc:  # nothing was sent yet
+                await refusal_of(exc).response()(scope, receive, send)
+                return
             pump = asyncio.create_task(self._pump(line))
             left = asyncio.create_task(disconnected(receive))
             bye = asyncio.create_task(self._manager.farewell())

@@ -69,7 +69,7 @@ class RunService:
         checked_on_end(hooks.on_end)
         Projection(view, metadata=metadata)  # an unknown view fails here, not in a client's run
         self.manager = manager
-        self._view: View = view
+        self.view: View = view
         self.metadata = frozenset(metadata)
         """The keys of metadata that clients see."""
         self._served = Served(servable)
@@ -141,7 +141,7 @@ class RunService:
 
     def view_after(self, since: Position | None) -> LogView:
         """Return what shows a run's log to a client that has it up to ``since``."""
-        return LogView(self._view, metadata=self.metadata, after=since)
+        return LogView(self.view, metadata=self.metadata, after=since)
 
     async def entries(
         self, run_id: str, since: Position | None, first: Position | None, user: str | None

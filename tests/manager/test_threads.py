@@ -198,3 +198,19 @@ async def test_process_that_dies_with_a_run_lets_go_of_its_thread(place: Place) 
         talking.gate.set()
         assert (await read(survivor, run_id))[-1].type == "run.finished"
         await asyncio.sleep(0)
+
+
+async def test_answer_that_another_run_gave_meanwhile_fails_the_run_that_waited(
+    place: Place,
+) -> None:
+    graph, thread = asking_graph(), new_name()
+    async with managing(place, on_busy="queue") as manager:
+        asked = (await read(manager, await manager.start(graph, {}, thread_id=thread)))[-1]
+        assert asked.type == "run.interrupted"
+        answers = {asked.interrupts[0].interrupt_id: "red"}
+        first = await manager.start(graph, thread_id=thread, resume=answers)
+        second = await manager.start(graph, thread_id=thread, resume=answers)
+        ended = [(await read(manager, run_id))[-1] for run_id in (first, second)]
+    assert ended[0].type == "run.finished"
+    assert ended[1].type == "run.failed"
+    assert ended[1].error.code == "invalid_input"

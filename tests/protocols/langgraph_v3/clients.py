@@ -1,0 +1,138 @@
+"""LangGraph's own clients: what they make of what a server sends, as plain values."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from langgraph_sdk import get_client
+
+from scripts.install_langgraph_react import COMMAND, FOLDER, installed
+from tests.client.node import find_node, websocket_options
+from tests.conftest import require
+from tests.serve.servers import WAIT_S
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable
+
+SCRIPT = Path(__file__).parent / "threads.mjs"
+TRANSPORTS = ("sse", "websocket")
+
+
+class Told(NamedTuple):
+    """What became of a thread."""
+
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    values: Any
+    interrupts: list[dict[str, Any]]
+    results: list[Any]
+    """Of the commands that were done."""
+    refused: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+    requests_after: int
+    """How often the client asked again when all was told."""
+    thread_id: str
+
+    @property
+    def statuses(self) -> list[str]:
+        """How the root's runs went."""
+        return [
+            event["params"]["data"]["event"]
+            for event in self.events
+            if event["method"] == "lifecycle" and not event["params"]["namespace"]
+        ]
+
+
+class JsClient:
+    """``threads.stream`` of ``@langchain/langgraph-sdk``, in one process of Node.js."""
+
+    def __init__(self) -> None:
+        require(installed() or None, "LangGraph's JavaScript client (npm)", COMMAND)
+        entry = FOLDER / "node_modules/@langchain/langgraph-sdk/dist/index.js"
+        node = find_node()
+        self._process = subprocess.Popen(
+            [node, *websocket_options(node), str(SCRIPT), entry.as_uri()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin
+        assert stdout
+        stdin.close()
+        stdout.close()
+        assert self._process.wait(10) == 0
+
+    def thread(self, url: str, *steps: dict[str, Any], **given: Any) -> Told:
+        """Play a thread: commands, and how many runs have to have ended before the next one."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin
+        assert stdout
+        stdin.write(json.dumps({"url": url, "steps": steps, **given}) + "\n")
+        stdin.flush()
+        told: dict[str, Any] = json.loads(stdout.readline())
+        assert not told.pop("warned"), told
+        assert "failed" not in told, told["failed"]
+        told["requests_after"] = told.pop("requestsAfter")
+        told["thread_id"] = told.pop("threadId")
+        return Told(**{"values": None, **told})
+
+
+def run(value: Any, ends: int = 1) -> dict[str, Any]:
+    """A step that runs the graph."""
+    return {"start": {"input": value}, "ends": ends}
+
+
+class PyThread:
+    """A thread of ``langgraph_sdk``, whose projections are read while a run goes on."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    async def run(self, value: Any) -> tuple[list[Any], list[Any]]:
+        """Run the graph; return what its messages and tools came to."""
+        await self.stream.run.start(input=value)
+        return await self.read()
+
+    async def read(self) -> tuple[list[Any], list[Any]]:
+        """Return what the messages and tools of the run that goes on come to."""
+        return await asyncio.gather(
+            _each(self.stream.messages, _message), _each(self.stream.tool_calls, _tool)
+        )
+
+
+async def _each(found: AsyncIterable[Any], read: Callable[[Any], Any]) -> list[Any]:
+    """Handles are filled while their iteration goes on: each is read by a task of its own."""
+    tasks = [asyncio.create_task(read(one)) async for one in found]
+    return list(await asyncio.gather(*tasks))
+
+
+async def _message(stream: Any) -> dict[str, Any]:
+    try:
+        output = await stream.output
+    except RuntimeError as exc:
+        return {"id": stream.message_id, "error": str(exc)}
+    return {"id": stream.message_id, "text": output.text, "calls": output.tool_calls}
+
+
+async def _tool(call: Any) -> dict[str, Any]:
+    told = {"name": call.name, "input": call.input}
+    try:
+        return {**told, "output": await call.output}
+    except RuntimeError as exc:
+        return {**told, "error": str(exc)}
+
+
+def py_client(url: str) -> Any:
+    """Return ``langgraph_sdk``'s client of a server."""
+    return get_client(url=url, api_key=None, timeout=WAIT_S)
