@@ -298,3 +298,11 @@ def test_whoever_comes_back_is_sent_what_is_missing_from_any_frame_on() -> None:
         assert frames(Position.parse(one)) == whole[number:]
     later = b'{"type":"of.a.later.version","seq":99,"run_id":"r","ts":1}'
     assert ClassicLog(ClassicEncoder(modes)).frames(Stretch("0a0b0c0d", 1, [later])) == b""
+
+
+def test_server_that_goes_away_says_nothing_so_that_the_client_comes_back() -> None:
+    log = ClassicLog(ClassicEncoder())
+    assert log.farewell() == log.cut() == b""
+    said = log.gone({"code": "run_gone", "message": "this run is no longer kept"})
+    assert said.startswith(b"event: error\n")
+    assert said.endswith(b"event: end\ndata: {}\n\n")

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.messages import AIMessageChunk
-from langgraph_sdk.errors import ConflictError, NotFoundError, UnprocessableEntityError
+from langgraph_sdk.errors import (
+    APIStatusError,
+    ConflictError,
+    NotFoundError,
+    UnprocessableEntityError,
+)
 
-from langchain_streamkit import RunManager
 from langchain_streamkit.testing import Turn
 from langchain_streamkit.values import to_plain
 from tests.protocols.langgraph.apps import served, user_of
@@ -318,9 +322,23 @@ async def test_assistant_is_found_by_its_names_and_ids() -> None:
                 await client.assistants.get("nobody")
 
 
-async def test_limits_and_shut_down_are_told_in_the_protocols_form() -> None:
-    manager = RunManager()
-    with served(chat("Hello you"), manager=manager, max_body_bytes=100) as server:
+async def test_body_that_is_too_large_is_refused_in_the_protocols_form() -> None:
+    with served(chat("Hello you"), max_body_bytes=100) as server:
         async with server.client() as client:
-            with pytest.raises(Exception, match="larger than 100 bytes"):
+            with pytest.raises(APIStatusError, match="larger than 100 bytes") as told:
                 await streamed(client, input={"messages": ["x" * 200]})
+            body: Any = told.value.body
+            assert (told.value.status_code, body["code"]) == (413, "too_large")
+
+
+async def test_position_that_is_none_of_the_runs_is_refused() -> None:
+    with served(chat("Hello you")) as server:
+        async with server.client() as client:
+            parts = await streamed(client)
+            for since, status in (("nonsense", 400), ("00000000-3", 410)):
+                again: Any = client.runs.join_stream(
+                    "t", parts[0].data["run_id"], last_event_id=since
+                )
+                with pytest.raises(APIStatusError) as told:
+                    await anext(again)
+                assert told.value.status_code == status
