@@ -67,15 +67,15 @@ def _state(state: StateSnapshot, shown: frozenset[str]) -> dict[str, Any]:
 
 def _task(task: PregelTask, shown: frozenset[str]) -> dict[str, Any]:
     given: Any = task
-    inner = given.state
-    whole = inner is not None and hasattr(inner, "tasks")
+    inner: Any = given.state
+    whole: Any = inner if hasattr(inner, "tasks") else None
     return {
         "id": task.id,
         "name": task.name,
         "path": to_plain(given.path),
         "error": None if task.error is None else MESSAGES["graph_error"],
         "interrupts": [interrupt_of(one) for one in task.interrupts],
-        "checkpoint": None if whole else checkpoint_of(inner),
-        "state": _state(inner, shown) if whole else None,
+        "checkpoint": checkpoint_of(inner) if whole is None else None,
+        "state": None if whole is None else _state(whole, shown),
         "result": to_plain(task.result),
     }
