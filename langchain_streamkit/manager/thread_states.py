@@ -159,7 +159,7 @@ class ThreadStates:
         record = ThreadRecord(thread_id, datetime.now(UTC).isoformat(), dict(metadata))
         text = msgspec.json.encode({"created_at": record.created_at, "metadata": record.metadata})
         said = {**_IS_RECORD, RECORD: text.decode(), **_owned(user)}
-        about = {"source": "update", "step": _EMPTY_STEP, "parents": {}, **said}
+        about: dict[str, Any] = {"source": "update", "step": _EMPTY_STEP, "parents": {}, **said}
         await self._saver.aput(_config(thread_id), empty_checkpoint(), about, {})
         return record
 

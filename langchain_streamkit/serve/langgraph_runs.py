@@ -16,10 +16,7 @@ import msgspec
 from starlette.responses import Response
 
 from langchain_streamkit.errors import LogUnavailable, RunGone
-from langchain_streamkit.events import (
-    TERMINAL_TYPES,
-    RunStarted,
-)
+from langchain_streamkit.events import TERMINAL_TYPES, RunStarted
 from langchain_streamkit.manager.thread_states import ThreadStates
 from langchain_streamkit.serve.gone import Gone, until_gone
 from langchain_streamkit.serve.langgraph_answers import (
@@ -32,8 +29,8 @@ from langchain_streamkit.serve.langgraph_assistants import checked_assistant
 from langchain_streamkit.serve.langgraph_requests import RunBody, answers_of, modes_of, wanted
 from langchain_streamkit.serve.langgraph_threads import begin_thread, threads_of
 from langchain_streamkit.serve.log_response import LogResponse
-from langchain_streamkit.serve.protocols.native import asked_natively
-from langchain_streamkit.serve.requests import RunRequest, position_of
+from langchain_streamkit.serve.protocols.asked import Asked
+from langchain_streamkit.serve.requests import position_of
 from langchain_streamkit.wire.encoders import events_of
 from langchain_streamkit.wire.langgraph_classic import CAPTURE, ClassicEncoder
 from langchain_streamkit.wire.langgraph_log import ClassicLog
@@ -160,22 +157,22 @@ class RunEndpoints:
                     answers = await self._answers(runnable, thread_id, user, body, asked.resume)
             elif body.on_completion != "keep":
                 held.push_async_callback(self._forget, request, thread_id)
+            given = Asked(
+                encoder="native",
+                input=asked.input if answers is None else msgspec.UNSET,
+                thread_id=thread_id,
+                resume=answers,
+                metadata=asked.metadata,
+                capture=CAPTURE,
+            )
             run_id = await self._service.start(
                 request,
-                asked_natively(
-                    RunRequest(
-                        input=asked.input,
-                        thread_id=thread_id,
-                        metadata=asked.metadata,
-                        resume=None if answers is None else dict(answers),
-                    )
-                ),
+                given,
                 user,
                 configurable=asked.configurable,
                 held=held.pop_all(),
                 on_busy=asked.on_busy,
                 call=asked.call or None,
-                capture=CAPTURE,
             )
         return _Run(run_id, thread_id, user, body.on_disconnect == "cancel")
 

@@ -110,20 +110,18 @@ class RunService:
         """
         async with held or AsyncExitStack() as holding:
             runnable = await self._served.runnable(request, holding)
+            config: Any = await _called(self._hooks.config_for, request)
+            if configurable:
+                made: dict[str, Any] = dict(config or {})
+                config = {**made, "configurable": {**made.get("configurable", {}), **configurable}}
             call = await call_for(
                 runnable,
                 asked,
                 user=user,
                 adopt=self.manager.adopt_threads,
                 parse_input=self._hooks.parse_input,
-                config=await _called(self._hooks.config_for, request),
+                config=config,
             )
-            config = call.config
-            if configurable:
-                config = {
-                    **config,
-                    "configurable": {**config.get("configurable", {}), **configurable},
-                }
             if asked.capture:
                 options["capture"] = asked.capture
             if self._hooks.on_end is not None:
@@ -131,7 +129,7 @@ class RunService:
             return await self.manager.start(
                 call.runnable,
                 call.input,
-                config,
+                call.config,
                 user=user,
                 thread_id=call.thread_id,
                 resume=asked.resume,

@@ -237,14 +237,14 @@ class ClassicEncoder:
         return self._wanted(mode, data, mode + self._suffix(namespace))
 
     def _suffix(self, namespace: tuple[str, ...]) -> str:
-        return "".join(f"|{name}" for name in namespace) if self._subgraphs else ""
+        return "".join(f"|{_one_line(name)}" for name in namespace) if self._subgraphs else ""
 
 
 def frame(part: Part, event_id: str | None = None) -> bytes:
     """Return the frame of a part."""
     name, data = part
     line = "" if event_id is None else f"id: {event_id}\n"
-    return b"event: %b\ndata: %b\n%b\n" % (_line(name), data, line.encode())
+    return b"event: %b\ndata: %b\n%b\n" % (name.encode(errors="replace"), data, line.encode())
 
 
 def broken_off(code: str, message: str) -> list[Part]:
@@ -252,11 +252,9 @@ def broken_off(code: str, message: str) -> list[Part]:
     return [("error", _json({"error": code, "message": message})), ("end", b"{}")]
 
 
-def _line(name: str) -> bytes:
-    """A namespace has names of nodes, which may be any text."""
-    return (
-        " ".join(name.split()).encode(errors="replace") if not name.isprintable() else name.encode()
-    )
+def _one_line(name: str) -> str:
+    """Return the name of a node as a frame can have it; it may be any text."""
+    return name if name.isprintable() else " ".join(name.split())
 
 
 def _namespace_of(metadata: Mapping[str, Any]) -> tuple[str, ...]:

@@ -66,15 +66,16 @@ def _state(state: StateSnapshot, shown: frozenset[str]) -> dict[str, Any]:
 
 
 def _task(task: PregelTask, shown: frozenset[str]) -> dict[str, Any]:
-    inner: Any = task.state
-    whole = inner is not None and hasattr(inner, "values") and hasattr(inner, "tasks")
+    given: Any = task
+    inner: Any = given.state
+    whole: Any = inner if hasattr(inner, "tasks") else None
     return {
         "id": task.id,
         "name": task.name,
-        "path": to_plain(task.path),
+        "path": to_plain(given.path),
         "error": None if task.error is None else MESSAGES["graph_error"],
         "interrupts": [interrupt_of(one) for one in task.interrupts],
-        "checkpoint": None if whole else checkpoint_of(inner),
-        "state": _state(inner, shown) if whole else None,
+        "checkpoint": checkpoint_of(inner) if whole is None else None,
+        "state": None if whole is None else _state(whole, shown),
         "result": to_plain(task.result),
     }

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from langchain_streamkit import RunSnapshot
 from langchain_streamkit.testing import assert_legal
-from tests.lengths import examples
+from tests.conftest import CI
 from tests.scenarios.random_building import Built
 from tests.scenarios.random_examples import HALVES, roots
 from tests.scenarios.random_graphs import Graph, OldSay, Root, Say, Speak
@@ -39,8 +39,8 @@ from tests.scenarios.random_watching import (
     watched_sync,
 )
 
-EXAMPLES = examples(300)
-"""For each test, of which there are seven: more than 2,000 in the long form."""
+EXAMPLES = 300 if CI else 30
+"""For each test, of which there are seven: more than 2,000 in CI."""
 MOMENTS = st.integers(1, 40)
 """After how many events a run is stopped."""
 WAIT_S = 20.0

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.messages import AIMessageChunk
-from langgraph_sdk.errors import ConflictError, NotFoundError, UnprocessableEntityError
+from langgraph_sdk.errors import (
+    APIStatusError,
+    ConflictError,
+    NotFoundError,
+    UnprocessableEntityError,
+)
 
-from langchain_streamkit import RunManager
 from langchain_streamkit.testing import Turn
 from langchain_streamkit.values import to_plain
 from tests.protocols.langgraph.apps import served, user_of
@@ -245,6 +249,7 @@ async def test_threads_are_their_owners() -> None:
             found = await ann.threads.search()
             assert [one["thread_id"] for one in found] == ["u", "t"]
             assert await bob.threads.search() == []
+            cats: Any
             (cats,) = await ann.threads.search(metadata={"topic": "cats"})
             assert cats["values"]["messages"][-1]["content"] == "Hello you"
             assert await ann.threads.search(limit=1, offset=1) == found[1:]
@@ -268,6 +273,7 @@ async def test_run_goes_on_from_an_earlier_checkpoint() -> None:
             await streamed(client)
             history = await client.threads.get_history("t")
             oldest = history[-1]["checkpoint"]
+            way: Any
             for way in (
                 {"checkpoint": oldest},
                 {"checkpoint_id": oldest["checkpoint_id"]},
@@ -316,9 +322,23 @@ async def test_assistant_is_found_by_its_names_and_ids() -> None:
                 await client.assistants.get("nobody")
 
 
-async def test_limits_and_shut_down_are_told_in_the_protocols_form() -> None:
-    manager = RunManager()
-    with served(chat("Hello you"), manager=manager, max_body_bytes=100) as server:
+async def test_body_that_is_too_large_is_refused_in_the_protocols_form() -> None:
+    with served(chat("Hello you"), max_body_bytes=100) as server:
         async with server.client() as client:
-            with pytest.raises(Exception, match="larger than 100 bytes"):
+            with pytest.raises(APIStatusError, match="larger than 100 bytes") as told:
                 await streamed(client, input={"messages": ["x" * 200]})
+            body: Any = told.value.body
+            assert (told.value.status_code, body["code"]) == (413, "too_large")
+
+
+async def test_position_that_is_none_of_the_runs_is_refused() -> None:
+    with served(chat("Hello you")) as server:
+        async with server.client() as client:
+            parts = await streamed(client)
+            for since, status in (("nonsense", 400), ("00000000-3", 410)):
+                again: Any = client.runs.join_stream(
+                    "t", parts[0].data["run_id"], last_event_id=since
+                )
+                with pytest.raises(APIStatusError) as told:
+                    await anext(again)
+                assert told.value.status_code == status

@@ -36,8 +36,8 @@ async def test_remote_graph_streams_what_the_graph_streams() -> None:
     modes: Any = ["values", "updates", "custom", "messages"]
     with served(made) as server:
         async with server.remote() as far:
-            found = [item async for item in far.astream(HI, T, stream_mode=modes)]
-            local = [
+            found: list[Any] = [item async for item in far.astream(HI, T, stream_mode=modes)]
+            local: list[Any] = [
                 item
                 async for item in made.astream(
                     HI, {"configurable": {"thread_id": "u"}}, stream_mode=modes
@@ -58,8 +58,12 @@ async def test_remote_graph_streams_subgraphs_with_their_namespaces() -> None:
     made = graph(first=inner, last=node_of(says("Last text", cycle=True))).compile()
     with served(made) as server:
         async with server.remote() as far:
-            found = [item async for item in far.astream(HI, stream_mode="updates", subgraphs=True)]
-            local = [item async for item in made.astream(HI, stream_mode="updates", subgraphs=True)]
+            found: list[Any] = [
+                item async for item in far.astream(HI, stream_mode="updates", subgraphs=True)
+            ]
+            local: list[Any] = [
+                item async for item in made.astream(HI, stream_mode="updates", subgraphs=True)
+            ]
             shown = [[(len(ns), *update) for ns, update in items] for items in (found, local)]
             assert shown[0] == shown[1] == [(1, "leaf"), (0, "first"), (0, "last")]
             assert found[0][0][0].startswith("first:")
@@ -79,7 +83,7 @@ async def test_interrupts_of_a_remote_graph_are_answered() -> None:
                 == [one.id for one in local.interrupts]
             )
             assert set(state.next) == {"one", "two"}
-            answers = Command(resume=dict.fromkeys(pending, "yes"))
+            answers: Any = Command(resume=dict.fromkeys(pending, "yes"))
             found = await far.ainvoke(answers, T)
             assert found == to_plain((await made.aget_state(T)).values)
             output: Any = await far.ainvoke(HI, T, version="v2")
@@ -95,7 +99,7 @@ async def test_state_of_a_remote_graph_is_read_and_written() -> None:
             assert state.values == to_plain((await made.aget_state(T)).values)
             config = await far.aupdate_state(T, {"messages": [("user", "and?")]}, as_node="one")
             assert (await far.aget_state(config)).values["messages"][-1]["content"] == "and?"
-            history = [one async for one in far.aget_state_history(T)]
+            history: list[Any] = [one async for one in far.aget_state_history(T)]
             assert len(history) == 4
             assert history[0].parent_config
             assert (

@@ -16,7 +16,7 @@ from langchain_streamkit.wire.langgraph_state import thread_state
 from tests.protocols.langgraph.apps import served, user_of
 from tests.scenarios.told import HI, graph, node_of, says
 
-T = {"configurable": {"thread_id": "t"}}
+T: Any = {"configurable": {"thread_id": "t"}}
 
 
 def asking() -> Any:
@@ -68,8 +68,9 @@ async def test_history_is_newest_first_and_goes_on_before_a_checkpoint() -> None
             assert [one["metadata"]["step"] for one in every] == [1, 0, -1]
             assert await client.threads.get_history("t", limit=1) == every[:1]
             first = every[0]["checkpoint"]
-            for before in (first, first["checkpoint_id"], {"configurable": first}):
-                assert await client.threads.get_history("t", before=before) == every[1:]
+            given: Any
+            for given in (first, first["checkpoint_id"], {"configurable": first}):
+                assert await client.threads.get_history("t", before=given) == every[1:]
             found: Any = await client.threads.get_history("t", metadata={"source": "input"})
             assert [one["metadata"]["source"] for one in found] == ["input"]
             older = await client.threads.get_state("t", checkpoint=every[1]["checkpoint"])
@@ -105,7 +106,8 @@ async def test_thread_of_another_user_is_not_there() -> None:
             state: Any = await ann.threads.get_state("t")
             assert set(state["metadata"]) == {"source", "step", "parents"}
             await ann.threads.update_state("t", {"messages": []}, as_node="one")
-            assert (await ann.threads.get_state("t"))["metadata"]["source"] == "update"
+            state = await ann.threads.get_state("t")
+            assert state["metadata"]["source"] == "update"
             for refused in (
                 bob.threads.get_state("t"),
                 bob.threads.get_history("t"),
@@ -157,9 +159,8 @@ async def test_thread_that_was_made_without_a_run_has_an_empty_state() -> None:
     assert await states.history("t", "ann", limit=5) == []
     await made.ainvoke(HI, {**T, "metadata": {"streamkit_user": "ann"}})
     assert await states.record("t") == record
-    steps = [
-        one.metadata and one.metadata["step"] for one in await states.history("t", "ann", limit=9)
-    ]
+    history: Any = await states.history("t", "ann", limit=9)
+    steps = [one.metadata["step"] for one in history]
     assert steps == [1, 0, -1]
     assert [one async for one in states.records("ann")] == [record]
     assert [one async for one in states.records("bob")] == []
