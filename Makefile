@@ -83,6 +83,7 @@ $(VENV)/.dev-installed: pyproject.toml $(wildcard scripts/install_*.py) | python
 	@$(VENV)/bin/python -m scripts.install_typescript
 	@$(VENV)/bin/python -m scripts.install_ai_sdk
 	@$(VENV)/bin/python -m scripts.install_langgraph_js
+	@$(VENV)/bin/python -m scripts.install_langgraph_react
 	@touch $(VENV)/.demo-installed $@
 
 $(LOWEST)/.dev-installed: pyproject.toml constraints/lowest.txt | python-found

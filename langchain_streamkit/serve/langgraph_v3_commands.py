@@ -6,7 +6,7 @@ done for the thread's owner alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from langchain_streamkit.errors import RunGone, StreamUsageError
 from langchain_streamkit.manager.thread_states import ThreadStates
@@ -75,8 +75,8 @@ class ThreadCommands(NamedTuple):
             checked_assistant(asked.assistant_id, self.service.names)
         except Refusal as exc:
             raise CommandError("invalid_argument", str(exc)) from exc
-        configurable: Any = (asked.config or {}).get("configurable")
-        if isinstance(configurable, dict) and configurable.get("checkpoint_id"):
+        configurable: object = (asked.config or {}).get("configurable")
+        if isinstance(configurable, dict) and cast("Data", configurable).get("checkpoint_id"):
             raise CommandError("not_supported", f"no forks: {NOT_SERVED['state.fork']}")
         options: dict[str, Any] = {}
         if asked.multitask_strategy is not None:

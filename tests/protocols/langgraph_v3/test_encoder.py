@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 async def events_of(name: str) -> list[Event]:
     kind = KINDS[name]
-    options = {"thread_id": kind.thread_id} if kind.thread_id else {}
+    options: dict[str, Any] = {"thread_id": kind.thread_id} if kind.thread_id else {}
     return [event async for event in astream(kind.make(), kind.input, capture=CAPTURE, **options)]
 
 
@@ -45,7 +46,7 @@ async def test_events_are_the_same_whenever_they_are_made(name: str) -> None:
     assert len({frame.event["event_id"] for frame in frames}) == len(frames)
     numbers = [frame.seq for frame in frames]
     assert numbers == sorted(set(numbers))
-    assert SEQS < numbers[0]
+    assert numbers[0] > SEQS
     assert numbers[-1] == 2 * SEQS - 1
     assert numbers[-1] < framed(events, number=2)[0].seq
 
@@ -100,8 +101,7 @@ async def test_checkpoint_comes_before_the_state_that_it_keeps() -> None:
         s.config["configurable"]["checkpoint_id"]: len(s.values.get("messages", ()))
         for s in history
     }
-    pairs = list(zip(kept, kept[1:], strict=False))
-    of_states = [(a, b) for a, b in pairs if b.channel == "values"]
+    of_states = [(a, b) for a, b in pairwise(kept) if b.channel == "values"]
     assert len(of_states) == 3
     for checkpoint, state in of_states:
         assert checkpoint.channel == "checkpoints"

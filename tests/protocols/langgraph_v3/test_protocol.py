@@ -161,7 +161,7 @@ def test_thread_that_is_busy_refuses_or_queues_or_stops_the_run_before() -> None
 
 
 def test_answers_that_nobody_waits_for_are_refused(server: Server) -> None:
-    answer = {"namespace": [], "interrupt_id": "x", "response": 1}
+    answer: dict[str, Any] = {"namespace": [], "interrupt_id": "x", "response": 1}
     with server.client() as http:
         assert command(http, "t", "input.respond", **answer)["error"] == "no_such_interrupt"
         many = command(http, "t", "input.respond", responses=[answer])
@@ -199,7 +199,7 @@ def test_another_users_thread_is_not_there() -> None:
             assert refused.status_code == 404
             assert refused.json()["error"] == "permission_denied"
             for method in ("run.start", "state.get", "state.listCheckpoints"):
-                params = {"assistant_id": "agent", "input": HI}
+                params: dict[str, Any] = {"assistant_id": "agent", "input": HI}
                 assert command(bob, "t", method, **params)["error"] == "permission_denied"
         with server.client() as nobody:
             assert nobody.post("/threads/t/stream/events", json=wanted).status_code == 401
@@ -212,27 +212,33 @@ def test_another_users_thread_is_not_there() -> None:
 
 
 def test_reader_of_a_thread_that_becomes_another_users_is_sent_away() -> None:
-    with served(speaking(), authenticate=user_of) as server:
-        with server.client("bob") as bob, reading(bob, "t") as stream:
-            with server.client("ada") as ada:
-                started(ada, "t")
-            last = stream.next()
-            assert last
-            assert (last["type"], last["error"]) == ("error", "permission_denied")
-            assert stream.next() is None
+    with (
+        served(speaking(), authenticate=user_of) as server,
+        server.client("bob") as bob,
+        server.client("ada") as ada,
+        reading(bob, "t") as stream,
+    ):
+        started(ada, "t")
+        last = stream.next()
+        assert last
+        assert (last["type"], last["error"]) == ("error", "permission_denied")
+        assert stream.next() is None
 
 
 def test_streams_and_runs_are_held_to_the_limits() -> None:
     manager = RunManager(limits=Limits(open_streams=1, runs_per_minute=1))
-    with served(speaking(), manager=manager) as server, server.client() as http:
-        with reading(http, "t") as stream:
-            refused = http.post("/threads/t/stream/events", json={"channels": ["values"]})
-            assert refused.status_code == 429
-            assert refused.headers["retry-after"]
-            started(http, "t")
-            stream.until_end()
-            params = {"assistant_id": "agent", "input": HI}
-            assert command(http, "t", "run.start", 429, **params)["type"] == "error"
+    with (
+        served(speaking(), manager=manager) as server,
+        server.client() as http,
+        reading(http, "t") as stream,
+    ):
+        refused = http.post("/threads/t/stream/events", json={"channels": ["values"]})
+        assert refused.status_code == 429
+        assert refused.headers["retry-after"]
+        started(http, "t")
+        stream.until_end()
+        params: dict[str, Any] = {"assistant_id": "agent", "input": HI}
+        assert command(http, "t", "run.start", 429, **params)["type"] == "error"
 
 
 # ---- sockets, the end ----------------------------------------------------------------------------
@@ -268,5 +274,5 @@ def test_readers_are_sent_away_when_the_server_ends() -> None:
                 opened.next()
         assert closed.value.rcvd
         assert closed.value.rcvd.code == 1012
-        params = {"assistant_id": "agent", "input": HI}
+        params: dict[str, Any] = {"assistant_id": "agent", "input": HI}
         assert command(http, "t", "run.start", 503, **params)["type"] == "error"

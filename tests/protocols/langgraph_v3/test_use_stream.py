@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ SOURCE = Path(__file__).parent / "page.jsx"
 
 
 @pytest.fixture(scope="module")
-def script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bytes]:
+def script(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The page's script with all that it imports."""
     require(installed() or None, "LangGraph's hooks for React (npm)", COMMAND)
     modules = FOLDER / "node_modules"
@@ -52,7 +52,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bytes]:
         check=True,
         env={**os.environ, "NODE_PATH": str(modules)},
     )
-    yield made.read_bytes()
+    return made.read_bytes()
 
 
 class Chat:
