@@ -87,6 +87,7 @@ $(VENV)/.dev-installed: pyproject.toml $(wildcard scripts/install_*.py) | python
 	@$(VENV)/bin/python -m scripts.install_ai_sdk
 	@$(VENV)/bin/python -m scripts.install_langgraph_js
 	@$(VENV)/bin/python -m scripts.install_ag_ui
+	@$(VENV)/bin/python -m scripts.install_langgraph_react
 	@touch $(VENV)/.demo-installed $@
 
 $(LOWEST)/.dev-installed: pyproject.toml constraints/lowest.txt | python-found

@@ -6,11 +6,13 @@ done for the thread's owner alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from langchain_streamkit.errors import RunGone, StreamUsageError
 from langchain_streamkit.manager.thread_states import ThreadStates
+from langchain_streamkit.serve.langgraph_assistants import checked_assistant
 from langchain_streamkit.serve.protocols.native import asked_natively
+from langchain_streamkit.serve.refusals import Refusal
 from langchain_streamkit.serve.requests import RunRequest
 from langchain_streamkit.wire.langgraph_state import thread_state
 from langchain_streamkit.wire.langgraph_v3 import CAPTURE
@@ -70,13 +72,12 @@ class ThreadCommands(NamedTuple):
 
     async def _start(self, command: Command) -> Data:
         asked = read_params(command.params, RunStart, "run.start")
-        if asked.assistant_id not in self.service.names:
-            names = self.service.names
-            known = " or ".join(map(repr, (names.own, *names.others)))
-            said = f"there is no assistant {asked.assistant_id!r}; write {known}"
-            raise CommandError("invalid_argument", said)
-        configurable: Any = (asked.config or {}).get("configurable")
-        if isinstance(configurable, dict) and configurable.get("checkpoint_id"):
+        try:
+            checked_assistant(asked.assistant_id, self.service.names)
+        except Refusal as exc:
+            raise CommandError("invalid_argument", str(exc)) from exc
+        configurable: object = (asked.config or {}).get("configurable")
+        if isinstance(configurable, dict) and cast("Data", configurable).get("checkpoint_id"):
             raise CommandError("not_supported", f"no forks: {NOT_SERVED['state.fork']}")
         options: dict[str, Any] = {}
         if asked.multitask_strategy is not None:

@@ -13,7 +13,7 @@ the one after which both clients stop waiting and nobody takes the answer for wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from langchain_streamkit import events as ev
 from langchain_streamkit.failures import MESSAGES
@@ -162,7 +162,7 @@ class AgentEvents:
                 data: Data = {"event": "completed"}
                 output = whole.output if isinstance(whole, ev.RunFinished) else None
                 if not self._has_state and isinstance(output, dict):
-                    frames.append(self._at((), event, "values", output))
+                    frames.append(self._at((), event, "values", cast("Data", output)))
             case ev.RunInterrupted():
                 data = {"event": "interrupted"}
             case ev.RunFailed():
@@ -174,10 +174,11 @@ class AgentEvents:
 
 def _state(event: ev.StateSnapshot) -> Any:
     """Interrupts are told by themselves, and are no part of the state."""
-    values: Any = event.values
-    if isinstance(values, dict) and "__interrupt__" in values:
-        return {key: value for key, value in values.items() if key != "__interrupt__"}
-    return values
+    found: object = event.values
+    if not isinstance(found, dict):
+        return found
+    values = cast("Data", found)
+    return {key: value for key, value in values.items() if key != "__interrupt__"}
 
 
 def _begun(event: ev.StepStarted) -> Data:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from langchain_streamkit import NotOwner, ReplayGap
-from langchain_streamkit.manager import thread_log
 from langchain_streamkit.manager.threads import log_name
 from tests.log.reading import new_name
 from tests.manager.managers import WAIT_S, Talking, managing, read, speaker
@@ -96,7 +95,8 @@ async def test_run_that_is_not_known_any_more_is_a_gap(place: Place) -> None:
             await manager.read_thread(thread, after=5)
         await finished(manager, thread)
         (run,) = await runs_of(manager, thread, 1)
-        for wrong in ({"at": run.number - 1}, {"after": run.number + 1}):
+        wrongs: list[dict[str, Any]] = [{"at": run.number - 1}, {"after": run.number + 1}]
+        for wrong in wrongs:
             with pytest.raises(ReplayGap, match="no longer has run number"):
                 await manager.read_thread(thread, **wrong)
 
@@ -118,7 +118,7 @@ async def test_numbers_rise_when_the_log_was_gone_meanwhile(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     thread, now = new_name(), time.time()
-    monkeypatch.setattr(thread_log.time, "time", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: now)
     async with managing(place) as manager:
         await finished(manager, thread)
         (before,) = await runs_of(manager, thread, 1)

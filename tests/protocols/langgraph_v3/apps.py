@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from langchain_streamkit import RunManager, RunSnapshot
 from langchain_streamkit.serve.langgraph_routes import langgraph_routes
@@ -16,6 +16,12 @@ from tests.serve.servers import WAIT_S, eventually, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+PAGE = (
+    "<!doctype html><meta charset=utf-8><link rel=icon href=data:,>"
+    "<body><script type=module src=/page.js></script>"
+)
 
 
 class Server:
@@ -47,9 +53,10 @@ def served(
     max_body_bytes: int = 1 << 20,
     heartbeat_s: float = 15,
     send_timeout_s: float = 30,
+    script: bytes = b"",
     **hooks: Any,
 ) -> Iterator[Server]:
-    """Serve a graph; ``hooks`` are those of ``Hooks``."""
+    """Serve a graph, and a page with a script; ``hooks`` are those of ``Hooks``."""
     manager = manager or RunManager()
     server = Server(graph, manager, "")
     all_hooks = Hooks(**{"on_end": server.snapshots.append, **hooks})
@@ -69,6 +76,14 @@ def served(
     @app.post(f"{prefix}/test/cancel/{{run_id}}")
     async def cancel(run_id: str) -> bool:
         return await manager.cancel(run_id)
+
+    @app.get("/page")
+    async def page() -> Response:
+        return Response(PAGE, media_type="text/html")
+
+    @app.get("/page.js")
+    async def code() -> Response:
+        return Response(script, media_type="text/javascript")
 
     app.include_router(langgraph_routes(service, **limits), prefix=prefix)  # type: ignore[arg-type]
     app.include_router(langgraph_v3_routes(service, **limits), prefix=prefix)  # type: ignore[arg-type]

@@ -69,8 +69,9 @@ def state_of(server: Server, thread_id: str) -> Any:
 
 
 async def until(condition: Any) -> None:
+    """The client changes its attributes, and tells nobody."""
     async with asyncio.timeout(WAIT_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
@@ -194,5 +195,5 @@ async def test_thread_of_another_user_is_neither_read_nor_commanded(transport: s
         async with thread_of(server, transport, mine.thread_id, user="bob") as theirs:
             with pytest.raises(RuntimeError, match="permission_denied"):
                 await theirs.run.start(input=HI)
-            with pytest.raises(Exception, match="no such run or thread|404"):
+            with pytest.raises(Exception, match=r"no such run or thread|404"):
                 await theirs.output
