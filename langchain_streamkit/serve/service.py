@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langchain_core.runnables import Runnable
 
@@ -73,7 +73,7 @@ class RunService:
         self.metadata = frozenset(metadata)
         """The keys of metadata that clients see."""
         self._served = Served(servable)
-        own = name or name_served(servable if isinstance(servable, Runnable) else None)
+        own = name or name_served(cast("Any", servable) if isinstance(servable, Runnable) else None)
         self.names = Names(own) if own not in Names(own).others else Names(own, ())
         self._hooks = hooks
         self._origins = checked_origins(allow_origins)

@@ -157,7 +157,7 @@ async def _run(
         value = await Checkpoints(runnable, adopt=adopt).answered(
             call.thread_id, user, asked.resume
         )
-    more = {"capture": asked.capture} if asked.capture else {}
+    more: dict[str, Any] = {"capture": asked.capture} if asked.capture else {}
     return astream(
         call.runnable,
         value,

@@ -71,7 +71,7 @@ def test_tools_and_context_of_the_client_are_in_configurable(client: Client) -> 
     seen: list[Any] = []
 
     def look(state: Any) -> Any:
-        seen.append(get_config()["configurable"])
+        seen.append(get_config().get("configurable"))
         return {"messages": [AIMessage("ok")]}
 
     asked = {
@@ -120,7 +120,7 @@ def test_client_that_leaves_ends_the_run() -> None:
         over.set()
 
     model = says(Turn("Hello you", hold={1: threading.Event()}))
-    body = {"threadId": "t", "runId": "r", "tools": [], "context": [], "state": {}}
+    body: dict[str, Any] = {"threadId": "t", "runId": "r", "tools": [], "context": [], "state": {}}
     body |= {"messages": [{"id": "u", "role": "user", "content": "hi"}], "forwardedProps": {}}
     with served(graph(one=node_of(model)).compile(), on_end=on_end) as server:
         with server.stream("POST", "/ag-ui", json=body) as response:

@@ -127,7 +127,7 @@ def test_graph_finds_the_clients_tools_and_options_in_configurable() -> None:
     seen: list[Any] = []
 
     async def node(state: Any) -> Any:
-        seen.append(get_config()["configurable"])
+        seen.append(get_config().get("configurable"))
         return {"messages": [await says("ok").ainvoke("hi")]}
 
     with clients(graph(one=node).compile()) as (sdk, _):
