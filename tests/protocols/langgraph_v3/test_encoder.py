@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph_sdk.sse import BytesLineDecoder, SSEDecoder
 
 from langchain_streamkit import astream
 from langchain_streamkit.wire.langgraph_v3 import CAPTURE, AgentEvents
 from langchain_streamkit.wire.langgraph_v3_frames import SEQS, Wanted
+from langchain_streamkit.wire.sse import PING
 from tests.scenarios.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -49,6 +51,18 @@ async def test_events_are_the_same_whenever_they_are_made(name: str) -> None:
     assert numbers[0] > SEQS
     assert numbers[-1] == 2 * SEQS - 1
     assert numbers[-1] < framed(events, number=2)[0].seq
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 16])
+async def test_bytes_are_read_the_same_however_they_are_cut(size: int) -> None:
+    frames = framed(await events_of("agent"))
+    body = b"".join(PING + frame.sse() for frame in frames)
+    lines, decoder = BytesLineDecoder(), SSEDecoder()
+    found: list[Any] = []
+    for start in range(0, len(body), size):
+        parts = (decoder.decode(bytes(line)) for line in lines.decode(body[start : start + size]))
+        found += [(part.event, part.data) for part in parts if part is not None]
+    assert found == [(frame.event["method"], frame.event) for frame in frames]
 
 
 @pytest.mark.parametrize("name", KINDS)

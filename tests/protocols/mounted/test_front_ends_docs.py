@@ -52,3 +52,11 @@ def test_examples_answer() -> None:
     with serving(own["app"]) as where, client_of(f"http://{where}") as client:
         assert '"finish"' in client.post("/chat", json=CHAT).text
         assert "sunny" in client.get("/joke").text
+
+
+def test_every_test_that_the_page_names_is_there() -> None:
+    named = re.findall(r'\]\((\.\./tests/[^ )]+) "(\w+)"\)', PAGE)
+    assert len(named) > 50
+    for path, name in named:
+        code = (ROOT / "docs" / path).read_text(encoding="utf-8")
+        assert re.search(rf"def {name}\(", code), (path, name)
