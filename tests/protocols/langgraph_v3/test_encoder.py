@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ async def test_bytes_are_read_the_same_however_they_are_cut(size: int) -> None:
     for start in range(0, len(body), size):
         parts = (decoder.decode(bytes(line)) for line in lines.decode(body[start : start + size]))
         found += [(part.event, part.data) for part in parts if part is not None]
-    assert found == [(frame.event["method"], frame.event) for frame in frames]
+    assert found == [(frame.event["method"], json.loads(frame.json())) for frame in frames]
 
 
 @pytest.mark.parametrize("name", KINDS)
