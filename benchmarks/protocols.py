@@ -24,8 +24,8 @@ from langgraph.warnings import LangGraphDeprecationWarning
 from benchmarks.routes import SilentHandler
 from benchmarks.workloads import WORKLOADS
 from langchain_streamkit import astream
-from langchain_streamkit.wire.ag_ui import AgUiEncoder
-from langchain_streamkit.wire.ag_ui_request import read_run_input
+from langchain_streamkit.wire.ag_ui.encoder import AgUiEncoder
+from langchain_streamkit.wire.ag_ui.request import read_run_input
 
 ALONE: Final = "the graph alone, streaming, nothing delivered"
 OURS: Final = "ours"

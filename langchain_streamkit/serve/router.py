@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.serve.protocols.names import ServedProtocol
     from langchain_streamkit.serve.served import Servable
-    from langchain_streamkit.wire.ai_sdk_chunks import SdkVersion
+    from langchain_streamkit.wire.ai_sdk.chunks import SdkVersion
     from langchain_streamkit.wire.views import View
 
 

@@ -23,19 +23,19 @@ def encoder_of(protocol: EncodedProtocol) -> Encoder:
     """Return a new encoder with its defaults. Raises ``StreamUsageError`` for another name."""
     match protocol:
         case "ai-sdk":
-            from langchain_streamkit.wire.ai_sdk import AiSdkEncoder
+            from langchain_streamkit.wire.ai_sdk.encoder import AiSdkEncoder
 
             return AiSdkEncoder()
         case "ag-ui":
-            from langchain_streamkit.wire.ag_ui import AgUiEncoder
+            from langchain_streamkit.wire.ag_ui.encoder import AgUiEncoder
 
             return AgUiEncoder()
         case "openai-chat":
-            from langchain_streamkit.wire.openai_chat import ChatEncoder
+            from langchain_streamkit.wire.openai.chat import ChatEncoder
 
             return ChatEncoder()
         case "openai-responses":
-            from langchain_streamkit.wire.openai_responses import ResponsesEncoder
+            from langchain_streamkit.wire.openai.responses import ResponsesEncoder
 
             return ResponsesEncoder()
     names = ", ".join(map(repr, ("native", *get_args(EncodedProtocol))))

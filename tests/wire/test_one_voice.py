@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit import events as ev
-from langchain_streamkit.wire.one_voice import OneVoice
+from langchain_streamkit.wire.openai.one_voice import OneVoice
 from tests.wire.story import Story
 
 if TYPE_CHECKING:

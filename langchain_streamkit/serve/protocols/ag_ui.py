@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from langchain_streamkit.serve.protocols.asked import Asked
-from langchain_streamkit.wire.ag_ui import AgUiEncoder
-from langchain_streamkit.wire.ag_ui_request import read_run_input
+from langchain_streamkit.wire.ag_ui.encoder import AgUiEncoder
+from langchain_streamkit.wire.ag_ui.request import read_run_input
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 
 from langchain_streamkit.serve.protocols.asked import Asked
-from langchain_streamkit.wire.ai_sdk import AiSdkEncoder
-from langchain_streamkit.wire.ai_sdk_request import ChatRequest, read_chat_request
+from langchain_streamkit.wire.ai_sdk.encoder import AiSdkEncoder
+from langchain_streamkit.wire.ai_sdk.request import ChatRequest, read_chat_request
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
     from langchain_streamkit.serve.protocols.asked import Names
     from langchain_streamkit.serve.refusals import Refusal
-    from langchain_streamkit.wire.ai_sdk_chunks import SdkVersion
+    from langchain_streamkit.wire.ai_sdk.chunks import SdkVersion
 
 
 class AiSdk:

@@ -20,10 +20,10 @@ from langchain_streamkit.serve.client_socket import ClientSocket, serve_session
 from langchain_streamkit.serve.protocols.ai_sdk import asked_by
 from langchain_streamkit.serve.refusals import broken_off, refusal_of
 from langchain_streamkit.serve.run_socket import MAX_SUBSCRIPTIONS, REFUSED
-from langchain_streamkit.wire.ai_sdk_chunks import UIMessageChunks
-from langchain_streamkit.wire.ai_sdk_request import read_chat_request
+from langchain_streamkit.wire.ai_sdk.chunks import UIMessageChunks
+from langchain_streamkit.wire.ai_sdk.request import read_chat_request
 from langchain_streamkit.wire.encoders import events_of
-from langchain_streamkit.wire.openai_terms import to_json
+from langchain_streamkit.wire.openai.terms import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

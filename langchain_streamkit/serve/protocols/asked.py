@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.serve.refusals import Refusal
-    from langchain_streamkit.wire.openai_terms import Reply
+    from langchain_streamkit.wire.openai.terms import Reply
     from langchain_streamkit.wire.protocol import Encoder
 
 

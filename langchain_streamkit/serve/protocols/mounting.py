@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.serve.langgraph_routes import langgraph_routes
-from langchain_streamkit.serve.langgraph_v3 import langgraph_v3_routes
+from langchain_streamkit.serve.langgraph.routes import langgraph_routes
+from langchain_streamkit.serve.langgraph.v3 import langgraph_v3_routes
 from langchain_streamkit.serve.protocols.ag_ui import AgUi
 from langchain_streamkit.serve.protocols.ai_sdk_socket import chat_sockets
 from langchain_streamkit.serve.protocols.endpoints import (

@@ -9,11 +9,11 @@ from starlette.responses import JSONResponse
 
 from langchain_streamkit.serve.protocols.asked import Asked
 from langchain_streamkit.serve.refusals import Refusal
-from langchain_streamkit.wire.openai_chat import ChatEncoder, chat_reply
-from langchain_streamkit.wire.openai_request import ModelRequest, read_chat_request
-from langchain_streamkit.wire.openai_responses import ResponsesEncoder, responses_reply
-from langchain_streamkit.wire.openai_responses_request import read_responses_request
-from langchain_streamkit.wire.openai_terms import error_body
+from langchain_streamkit.wire.openai.chat import ChatEncoder, chat_reply
+from langchain_streamkit.wire.openai.chat_request import ModelRequest, read_chat_request
+from langchain_streamkit.wire.openai.responses import ResponsesEncoder, responses_reply
+from langchain_streamkit.wire.openai.responses_request import read_responses_request
+from langchain_streamkit.wire.openai.terms import error_body
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from langchain_streamkit import StreamUsageError, astream
-from langchain_streamkit.wire.ag_ui import AgUiEncoder
-from langchain_streamkit.wire.ag_ui_request import AgUiRequest, read_run_input
+from langchain_streamkit.wire.ag_ui.encoder import AgUiEncoder
+from langchain_streamkit.wire.ag_ui.request import AgUiRequest, read_run_input
 from tests.protocols.ag_ui.clients import validated
 from tests.serve.servers import serving
 

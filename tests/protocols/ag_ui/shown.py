@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from langchain_streamkit.wire.ag_ui_tools import STOPPED
+from langchain_streamkit.wire.ag_ui.tools import STOPPED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

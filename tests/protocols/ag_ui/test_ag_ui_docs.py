@@ -25,6 +25,6 @@ def test_application_of_the_page_serves_the_client(client: Client) -> None:
 
 
 def test_custom_events_that_the_page_names_are_those_of_the_code() -> None:
-    code = "".join(path.read_text() for path in (PACKAGE / "wire").glob("ag_ui*.py"))
+    code = "".join(path.read_text() for path in (PACKAGE / "wire" / "ag_ui").glob("*.py"))
     named = set(re.findall(r"`streamkit\.([a-z_]+)`", PAGE))
     assert named == set(re.findall(r'_custom\(\s*"([a-z_]+)"', code))

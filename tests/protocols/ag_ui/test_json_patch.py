@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from langchain_streamkit import StreamUsageError
 from langchain_streamkit import events as ev
-from langchain_streamkit.wire.ag_ui import AgUiEncoder
-from langchain_streamkit.wire.ag_ui_request import AgUiRequest
-from langchain_streamkit.wire.json_patch import difference
+from langchain_streamkit.wire.ag_ui.encoder import AgUiEncoder
+from langchain_streamkit.wire.ag_ui.json_patch import difference
+from langchain_streamkit.wire.ag_ui.request import AgUiRequest
 from tests.protocols.ag_ui.clients import validated
 from tests.wire.story import Story
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_streamkit.testing import assert_legal
-from langchain_streamkit.wire.ag_ui import AgUiEncoder
-from langchain_streamkit.wire.ag_ui_request import AgUiRequest
+from langchain_streamkit.wire.ag_ui.encoder import AgUiEncoder
+from langchain_streamkit.wire.ag_ui.request import AgUiRequest
 from tests.conftest import CI
 from tests.protocols.ag_ui.clients import validated
 from tests.protocols.ag_ui.legal import Wild

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_streamkit import StreamUsageError
-from langchain_streamkit.wire.ag_ui_request import AgUiRequest, read_run_input
+from langchain_streamkit.wire.ag_ui.request import AgUiRequest, read_run_input
 
 HELLO = {"id": "u1", "role": "user", "content": "hi"}
 

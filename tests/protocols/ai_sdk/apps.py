@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from langchain_streamkit import StreamUsageError, astream
-from langchain_streamkit.wire.ai_sdk import AiSdkEncoder
-from langchain_streamkit.wire.ai_sdk_request import ChatRequest, read_chat_request
+from langchain_streamkit.wire.ai_sdk.encoder import AiSdkEncoder
+from langchain_streamkit.wire.ai_sdk.request import ChatRequest, read_chat_request
 from tests.serve.servers import serving
 
 if TYPE_CHECKING:

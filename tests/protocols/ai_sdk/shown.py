@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from langchain_streamkit.wire.ai_sdk_tools import STOPPED
+from langchain_streamkit.wire.ai_sdk.tools import STOPPED
 
 if TYPE_CHECKING:
     from langchain_streamkit import RunSnapshot

@@ -24,7 +24,7 @@ def test_application_of_the_page_serves_the_ai_sdk(client: Client) -> None:
 
 
 def test_data_parts_that_the_page_names_are_those_of_the_code() -> None:
-    code = "".join(path.read_text() for path in (PACKAGE / "wire").glob("ai_sdk*.py"))
+    code = "".join(path.read_text() for path in (PACKAGE / "wire" / "ai_sdk").glob("*.py"))
     named = set(re.findall(r"`data-([a-z-]+)", PAGE))
     made = set(re.findall(r'"data-([a-z-]+)"|_data\("([a-z-]+)"', code))
     assert named - {"custom"} == {one or other for one, other in made}

@@ -10,8 +10,8 @@ import pytest
 from langchain_streamkit import StreamUsageError
 from langchain_streamkit import events as ev
 from langchain_streamkit.testing import assert_legal
-from langchain_streamkit.wire.ai_sdk import AiSdkEncoder
-from langchain_streamkit.wire.ai_sdk_chunks import CONTINUES
+from langchain_streamkit.wire.ai_sdk.chunks import CONTINUES
+from langchain_streamkit.wire.ai_sdk.encoder import AiSdkEncoder
 from tests.protocols.ai_sdk.apps import serving_bytes
 from tests.wire.story import TIMING, USAGE, Story
 

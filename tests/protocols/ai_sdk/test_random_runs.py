@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from langchain_streamkit import RunSnapshot
-from langchain_streamkit.wire.ai_sdk import AiSdkEncoder
+from langchain_streamkit.wire.ai_sdk.encoder import AiSdkEncoder
 from tests.lengths import examples
 from tests.protocols.ai_sdk.apps import serving_bytes
 from tests.protocols.ai_sdk.shown import by_client, by_snapshot

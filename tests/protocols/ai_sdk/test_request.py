@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_streamkit import StreamUsageError
-from langchain_streamkit.wire.ai_sdk_request import ChatRequest, read_chat_request
+from langchain_streamkit.wire.ai_sdk.request import ChatRequest, read_chat_request
 
 
 def user(*parts: dict[str, Any], role: str = "user") -> dict[str, Any]:

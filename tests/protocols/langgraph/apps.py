@@ -10,7 +10,7 @@ from langgraph.pregel.remote import RemoteGraph
 from langgraph_sdk import get_client, get_sync_client
 
 from langchain_streamkit import RunManager
-from langchain_streamkit.serve.langgraph_routes import langgraph_routes
+from langchain_streamkit.serve.langgraph.routes import langgraph_routes
 from langchain_streamkit.serve.service import Hooks, RunService
 from tests.serve.servers import serving
 

@@ -11,8 +11,8 @@ from langgraph_sdk.sse import BytesLineDecoder, SSEDecoder
 from langchain_streamkit import events as ev
 from langchain_streamkit.log.position import Position
 from langchain_streamkit.log.tailing import Stretch
-from langchain_streamkit.wire.langgraph_classic import ASKED, ClassicEncoder
-from langchain_streamkit.wire.langgraph_log import ClassicLog
+from langchain_streamkit.wire.langgraph.classic import ASKED, ClassicEncoder
+from langchain_streamkit.wire.langgraph.log import ClassicLog
 from tests.wire.story import TIMING, USAGE, Story
 
 if TYPE_CHECKING:

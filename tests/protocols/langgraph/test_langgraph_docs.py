@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from langchain_streamkit import RunManager
-from langchain_streamkit.serve.langgraph_routes import langgraph_routes
+from langchain_streamkit.serve.langgraph.routes import langgraph_routes
 from langchain_streamkit.serve.service import Hooks, RunService
-from langchain_streamkit.wire.langgraph_classic import MODES
+from langchain_streamkit.wire.langgraph.classic import MODES
 from tests.protocols.langgraph.apps import served
 from tests.protocols.langgraph.graphs import chat
 from tests.test_project import ROOT

@@ -12,7 +12,7 @@ from langgraph_sdk.errors import NotFoundError, UnprocessableEntityError
 
 from langchain_streamkit.manager.thread_states import ThreadStates
 from langchain_streamkit.values import to_plain
-from langchain_streamkit.wire.langgraph_state import thread_state
+from langchain_streamkit.wire.langgraph.state import thread_state
 from tests.protocols.langgraph.apps import served, user_of
 from tests.scenarios.told import HI, graph, node_of, says
 

@@ -9,8 +9,8 @@ import httpx
 from fastapi import FastAPI, Response
 
 from langchain_streamkit import RunManager, RunSnapshot
-from langchain_streamkit.serve.langgraph_routes import langgraph_routes
-from langchain_streamkit.serve.langgraph_v3 import langgraph_v3_routes
+from langchain_streamkit.serve.langgraph.routes import langgraph_routes
+from langchain_streamkit.serve.langgraph.v3 import langgraph_v3_routes
 from langchain_streamkit.serve.service import Hooks, RunService
 from tests.serve.servers import WAIT_S, eventually, serving
 

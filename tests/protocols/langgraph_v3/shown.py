@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from langchain_streamkit.wire.langgraph_v3 import STOPPED
+from langchain_streamkit.wire.langgraph.v3 import STOPPED
 
 if TYPE_CHECKING:
     from langchain_streamkit import RunSnapshot

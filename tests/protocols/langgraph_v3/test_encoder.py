@@ -11,8 +11,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph_sdk.sse import BytesLineDecoder, SSEDecoder
 
 from langchain_streamkit import astream
-from langchain_streamkit.wire.langgraph_v3 import CAPTURE, AgentEvents
-from langchain_streamkit.wire.langgraph_v3_frames import SEQS, Wanted
+from langchain_streamkit.wire.langgraph.v3 import CAPTURE, AgentEvents
+from langchain_streamkit.wire.langgraph.v3_frames import SEQS, Wanted
 from langchain_streamkit.wire.sse import PING
 from tests.scenarios.kinds import KINDS
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_streamkit.events import Event
-    from langchain_streamkit.wire.langgraph_v3_frames import Frame
+    from langchain_streamkit.wire.langgraph.v3_frames import Frame
 
 
 async def events_of(name: str) -> list[Event]:

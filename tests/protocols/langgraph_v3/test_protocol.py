@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from langchain_streamkit import Limits, RunManager
 from langchain_streamkit.testing import ScriptedModel
-from langchain_streamkit.wire.langgraph_v3_frames import SEQS
+from langchain_streamkit.wire.langgraph.v3_frames import SEQS
 from tests.manager.managers import Talking
 from tests.protocols.langgraph_v3.apps import served, user_of
 from tests.protocols.langgraph_v3.raw import HI, command, reading, socket, started

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from langchain_streamkit import SSEResponse, StreamUsageError, astream, respond
 from langchain_streamkit.serve.protocols.ai_sdk import AiSdk
-from langchain_streamkit.wire.ai_sdk import AiSdkEncoder
+from langchain_streamkit.wire.ai_sdk.encoder import AiSdkEncoder
 from tests.scenarios.told import graph, node_of, says
 from tests.serve.servers import serving
 from tests.serving.apps import client_of, started

@@ -13,11 +13,11 @@ from starlette.routing import Route
 
 from langchain_streamkit import RunSnapshot, astream
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.wire.openai_chat import ChatEncoder, chat_reply
-from langchain_streamkit.wire.openai_request import ModelRequest, read_chat_request
-from langchain_streamkit.wire.openai_responses import ResponsesEncoder, responses_reply
-from langchain_streamkit.wire.openai_responses_request import read_responses_request
-from langchain_streamkit.wire.openai_terms import Reply, error_body
+from langchain_streamkit.wire.openai.chat import ChatEncoder, chat_reply
+from langchain_streamkit.wire.openai.chat_request import ModelRequest, read_chat_request
+from langchain_streamkit.wire.openai.responses import ResponsesEncoder, responses_reply
+from langchain_streamkit.wire.openai.responses_request import read_responses_request
+from langchain_streamkit.wire.openai.terms import Reply, error_body
 from tests.serve.servers import serving
 
 if TYPE_CHECKING:

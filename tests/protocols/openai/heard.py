@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 from openai import APIError, OpenAI
 
-from langchain_streamkit.wire.openai_chat import ChatEncoder
-from langchain_streamkit.wire.openai_responses import ResponsesEncoder
+from langchain_streamkit.wire.openai.chat import ChatEncoder
+from langchain_streamkit.wire.openai.responses import ResponsesEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

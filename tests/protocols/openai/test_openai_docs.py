@@ -44,5 +44,5 @@ def test_client_of_the_docs_is_answered_by_the_router() -> None:
 
 
 def test_every_module_and_name_of_the_docs_exists() -> None:
-    for module in re.findall(r"`(wire/\w+\.py)`", TEXT):
+    for module in re.findall(r"`(wire/[\w/]+\.py)`", TEXT):
         assert (ROOT / "langchain_streamkit" / module).exists()

@@ -20,8 +20,8 @@ from langchain_streamkit import RunSnapshot, astream
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.events import ReasoningDelta, ReasoningFinished, ReasoningStarted
 from langchain_streamkit.testing import ToolCall, Turn
-from langchain_streamkit.wire.openai_chat import ChatEncoder, chat_reply
-from langchain_streamkit.wire.openai_responses import ResponsesEncoder, responses_reply
+from langchain_streamkit.wire.openai.chat import ChatEncoder, chat_reply
+from langchain_streamkit.wire.openai.responses import ResponsesEncoder, responses_reply
 from tests.foundation.samples import SAMPLES, Script, whole_run
 from tests.lengths import examples
 from tests.protocols.openai.heard import Ear, encoded, standing

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.wire.openai_request import ModelRequest, read_chat_request
-from langchain_streamkit.wire.openai_responses_request import read_responses_request
+from langchain_streamkit.wire.openai.chat_request import ModelRequest, read_chat_request
+from langchain_streamkit.wire.openai.responses_request import read_responses_request
 
 USER = {"role": "user", "content": "hi"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
