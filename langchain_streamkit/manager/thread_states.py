@@ -30,6 +30,8 @@ RECORD: Final = "streamkit_thread"
 first run: its ``ThreadRecord`` as JSON."""
 _IS_RECORD: Final = {"streamkit_record": "thread"}
 """Beside it, to be looked for: checkpointers find metadata by equal values."""
+OURS: Final = frozenset({OWNER, RECORD, *_IS_RECORD})
+"""The keys of metadata by which threads are known: what a run is given under them is not taken."""
 _EMPTY_STEP: Final = -2
 """What LangGraph counts from where there is no checkpoint, so that steps are numbered as ever."""
 
