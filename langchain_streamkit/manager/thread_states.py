@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import msgspec
 
 from langchain_streamkit.errors import RunGone, StreamUsageError
-from langchain_streamkit.manager.checkpoints import OWNER, Checkpoints
+from langchain_streamkit.manager.checkpoints import OWNER, Checkpoints, state_of
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.text import short_repr
 
@@ -192,10 +192,9 @@ class ThreadStates:
 
     async def _state(self, config: Any, *, subgraphs: bool) -> StateSnapshot:
         try:
-            found = await self._graph.aget_state(config, subgraphs=subgraphs)
+            return await state_of(self._graph, config, subgraphs=subgraphs)
         except ValueError as exc:  # it names a subgraph that is not there
             raise RunGone(f"there is no state at {config['configurable']}") from exc
-        return cast("StateSnapshot", found)
 
 
 def _config(thread_id: str, checkpoint: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -185,3 +185,32 @@ def test_socket_is_told_the_detail_as_text() -> None:
         with connect(url, open_timeout=WAIT_S) as socket:
             socket.send(json.dumps({"type": "send", "requestId": "1", **CHAT}))
             assert json.loads(socket.recv(WAIT_S))["errorText"] == '{"why":"no tea"}'
+
+
+def test_thread_goes_on_after_an_input_that_its_graph_does_not_take() -> None:
+    made = agent()
+    bad = {"messages": [{"role": "banana", "content": "x"}]}
+    with served(made) as server:
+        assert server.post("/threads", json={"thread_id": "t"}).status_code == 200
+        for message in ({"messages": [["user", "hi"]]}, bad):
+            assert server.post("/runs", json={"input": message, "thread_id": "t"}).is_success
+        state = server.get("/threads/t/state").json()
+        assert [message["content"] for message in state["values"]["messages"]] == [
+            "hi",
+            "Hello you",
+        ]
+        assert [one["thread_id"] for one in server.post("/threads/search", json={}).json()] == ["t"]
+        assert len(server.get("/threads/t/messages").json()["messages"]) == 2
+        again = {**CHAT, "id": "t"}
+        assert server.post("/api/chat", json=again).status_code == 200
+    assert texts_of(made, "t") == ["hi", "Hello you", "hi", "Hello you"]
+
+
+def test_thread_of_others_stays_theirs_after_such_an_input() -> None:
+    bad = {"messages": [{"role": "banana", "content": "x"}]}
+    body = {"input": bad, "thread_id": "t"}
+    made = agent()
+    with answering(made, protocol="native", user="ann") as server:
+        assert server.post("/", json=body).status_code == 200
+    with answering(made, protocol="native", user="bob") as server:
+        assert server.post("/", json={**body, "input": "mine"}).status_code == 404
