@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from langchain_streamkit.manager.checkpoints import OWNER
+from langchain_streamkit.manager.thread_states import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +26,8 @@ def config_of(
 ) -> RunnableConfig:
     """Return the config of a run: with an id that cannot be guessed, and whose it is."""
     made: RunnableConfig = {**(config or {})}
-    given = {**made.get("metadata", {}), **(metadata or {})}
-    given.pop(OWNER, None)
+    said = {**(made.get("metadata") or {}), **(metadata or {})}
+    given = {key: value for key, value in said.items() if key not in OURS}
     if user is not None:
         given[OWNER] = user
     return {**made, "metadata": given, "run_id": made.get("run_id") or uuid4()}

@@ -15,6 +15,7 @@ from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
+    from langgraph.types import StateSnapshot
 
 OWNER: Final = "streamkit_user"
 """The key in the metadata of runs and checkpoints that says whose they are."""
@@ -49,7 +50,7 @@ class Checkpoints:
         """Return the thread; None where there is none. Raises ``NotOwner``."""
         if self._graph is None:
             return None
-        state = await self._graph.aget_state({"configurable": {"thread_id": thread_id}})
+        state = await state_of(self._graph, {"configurable": {"thread_id": thread_id}})
         if state.created_at is None and not state.values:
             return None
         metadata: Any = state.metadata or {}
@@ -87,6 +88,22 @@ class Checkpoints:
         from langgraph.types import Command
 
         return Command(resume=dict(given))
+
+
+async def state_of(graph: Any, config: Any, **options: Any) -> StateSnapshot:
+    """Return ``graph.aget_state``; where a run left writes that the state does not take, without.
+
+    LangGraph applies them first, and raises what the reducer raises, again each time it is asked;
+    its next run leaves them out.
+    """
+    try:
+        found = await graph.aget_state(config, **options)
+    except Exception:
+        saved = await graph.checkpointer.aget_tuple(config)
+        if saved is None:
+            raise
+        found = await graph.aget_state(saved.config, **options)
+    return cast("StateSnapshot", found)
 
 
 def plain_messages(thread: Thread) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import msgspec
 
 from langchain_streamkit.errors import RunGone, StreamUsageError
-from langchain_streamkit.manager.checkpoints import OWNER, Checkpoints
+from langchain_streamkit.manager.checkpoints import OWNER, Checkpoints, state_of
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.text import short_repr
 
@@ -30,6 +30,8 @@ RECORD: Final = "streamkit_thread"
 first run: its ``ThreadRecord`` as JSON."""
 _IS_RECORD: Final = {"streamkit_record": "thread"}
 """Beside it, to be looked for: checkpointers find metadata by equal values."""
+OURS: Final = frozenset({OWNER, RECORD, *_IS_RECORD})
+"""The keys of metadata by which threads are known: what a run is given under them is not taken."""
 _EMPTY_STEP: Final = -2
 """What LangGraph counts from where there is no checkpoint, so that steps are numbered as ever."""
 
@@ -190,10 +192,9 @@ class ThreadStates:
 
     async def _state(self, config: Any, *, subgraphs: bool) -> StateSnapshot:
         try:
-            found = await self._graph.aget_state(config, subgraphs=subgraphs)
+            return await state_of(self._graph, config, subgraphs=subgraphs)
         except ValueError as exc:  # it names a subgraph that is not there
             raise RunGone(f"there is no state at {config['configurable']}") from exc
-        return cast("StateSnapshot", found)
 
 
 def _config(thread_id: str, checkpoint: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -174,7 +174,7 @@ _ENDPOINTS: Final = {
         parameters=_path("thread_id"),
     ),
     ("POST", "/api/chat"): lambda: _asking("A message of a chat of the AI SDK", _UI_STREAM),
-    ("GET", "/api/chat/{chat_id}/stream"): lambda: _endpoint(
+    ("GET", "/api/chat/{chat_id:path}/stream"): lambda: _endpoint(
         "The chat's present run, from its beginning",
         *(401, 403, 404, 429, 503),
         responses={200: _UI_STREAM, 204: {"description": "it has none"}},

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -29,6 +30,7 @@ from langchain_streamkit.errors import (
     StreamUsageError,
     ThreadBusy,
 )
+from langchain_streamkit.values import to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +45,11 @@ def _seconds_until(moment: datetime | None) -> int:
     if moment is None:
         return RETRY_S
     return max(1, math.ceil((moment - datetime.now(UTC)).total_seconds()))
+
+
+def _text_of(detail: object) -> str:
+    """FastAPI lets a detail be anything that is JSON; a message is text in every protocol."""
+    return detail if isinstance(detail, str) else msgspec.json.encode(to_plain(detail)).decode()
 
 
 class Refusal(Exception):
@@ -113,7 +120,8 @@ def refusal_of(error: Exception) -> Refusal:
         case StreamUsageError(wire=str(wire)):
             return Refusal(422, "invalid_request", wire)
         case HTTPException():
-            return Refusal(error.status_code, "refused", error.detail, headers=error.headers)
+            said = _text_of(error.detail)
+            return Refusal(error.status_code, "refused", said, headers=error.headers)
         case _:
             error_id = uuid4().hex
             LOGGER.error("a request failed (error_id=%s)", error_id, exc_info=error)

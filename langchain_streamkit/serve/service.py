@@ -113,7 +113,10 @@ class RunService:
             config: Any = await _called(self._hooks.config_for, request)
             if configurable:
                 made: dict[str, Any] = dict(config or {})
-                config = {**made, "configurable": {**made.get("configurable", {}), **configurable}}
+                config = {
+                    **made,
+                    "configurable": {**(made.get("configurable") or {}), **configurable},
+                }
             call = await call_for(
                 runnable,
                 asked,

@@ -70,6 +70,14 @@ def flag(request: Request, name: str) -> bool:
     return request.query_params.get(name, "").lower() in ("1", "true")
 
 
+def number(request: Request, name: str, default: int) -> int:
+    """Return a query parameter that is a number from 0 to 1000. Raises ``Refusal``."""
+    text = request.query_params.get(name, str(default))
+    if not text.isdecimal() or len(text) > 4 or int(text) > 1000:
+        raise unprocessable(f'"{name}" is a number from 0 to 1000')
+    return int(text)
+
+
 def checkpoint_named(given: object, thread_id: str, where: str) -> dict[str, Any] | None:
     """Return the checkpoint that a client names, None for none. Raises ``Refusal``.
 

@@ -11,7 +11,7 @@ import msgspec
 
 from langchain_streamkit import __version__
 from langchain_streamkit.runs.plan import unwrapped
-from langchain_streamkit.serve.langgraph.answers import json_response, read_json
+from langchain_streamkit.serve.langgraph.answers import json_response, number, read_json
 from langchain_streamkit.serve.refusals import Refusal
 from langchain_streamkit.wire.langgraph.runs import assistant_id_of
 
@@ -78,7 +78,7 @@ class AssistantEndpoints:
         """Give the nodes and edges of the graph."""
         await self._named(request)
         xray = request.query_params.get("xray", "").lower()
-        deep: int | bool = int(xray) if xray.isdecimal() else xray == "true"
+        deep: int | bool = number(request, "xray", 0) if xray.isdecimal() else xray == "true"
         async with self._service.serving(request) as runnable:
             bare: Any = unwrapped(runnable)
             drawn = bare.get_graph(xray=deep) if hasattr(bare, "nodes") else bare.get_graph()

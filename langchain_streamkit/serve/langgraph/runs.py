@@ -22,6 +22,7 @@ from langchain_streamkit.serve.gone import Gone, until_gone
 from langchain_streamkit.serve.langgraph.answers import (
     flag,
     json_response,
+    number,
     read_json,
     unprocessable,
 )
@@ -30,6 +31,7 @@ from langchain_streamkit.serve.langgraph.requests import RunBody, answers_of, mo
 from langchain_streamkit.serve.langgraph.threads import begin_thread, threads_of
 from langchain_streamkit.serve.log_response import LogResponse
 from langchain_streamkit.serve.protocols.asked import Asked
+from langchain_streamkit.serve.refusals import LOGGER
 from langchain_streamkit.serve.requests import position_of
 from langchain_streamkit.wire.encoders import events_of
 from langchain_streamkit.wire.langgraph.classic import CAPTURE, ClassicEncoder
@@ -104,7 +106,7 @@ class RunEndpoints:
             and (told := await self._told(status.run_id, thread_id, user))
             and wanted_status in (None, told["status"])
         ]
-        first, most = _number(request, "offset", 0), _number(request, "limit", 10)
+        first, most = number(request, "offset", 0), number(request, "limit", 10)
         return json_response(found[first : first + most])
 
     async def join_stream(self, request: Request) -> Response:
@@ -192,9 +194,12 @@ class RunEndpoints:
         return answers_of(resume, [one.id for one in state.interrupts])
 
     async def _forget(self, request: Request, thread_id: str) -> None:
-        """Remove what a run without a thread has left."""
-        async with self._service.serving(request) as runnable:
-            await ThreadStates.forget(runnable, thread_id)
+        """Remove what a run without a thread has left; why it cannot, is for the log alone."""
+        try:
+            async with self._service.serving(request) as runnable:
+                await ThreadStates.forget(runnable, thread_id)
+        except Exception as exc:  # noqa: BLE001 -- why the run was refused is not to be hidden
+            LOGGER.error("what a run has left was not removed: thread %s", thread_id, exc_info=exc)
 
     # ---- reading -----------------------------------------------------------------------------
 
@@ -291,10 +296,3 @@ def _headers(run: _Run) -> dict[str, str]:
         "Location": f"{where}/stream",
         "Access-Control-Expose-Headers": "Content-Location, Location, Retry-After",
     }
-
-
-def _number(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if not text.isdecimal() or int(text) > 1000:
-        raise unprocessable(f'"{name}" is a number from 0 to 1000')
-    return int(text)

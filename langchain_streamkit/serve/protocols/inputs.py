@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from uuid import uuid4
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import HumanMessage, RemoveMessage
+from langchain_core.messages import BaseMessage, HumanMessage, RemoveMessage
 from msgspec import UNSET
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.manager.calls import thread_of
 from langchain_streamkit.manager.checkpoints import Checkpoints
 from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.serve.served import as_input, channels_of
@@ -24,7 +25,6 @@ from langchain_streamkit.serve.served import as_input, channels_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_core.messages import BaseMessage
     from langchain_core.runnables import Runnable, RunnableConfig
 
     from langchain_streamkit.manager.checkpoints import Thread
@@ -62,13 +62,13 @@ async def call_for(
 
     ``parse_input``, plain or async, makes the input of what the client sent as such, or of
     ``{"messages": [...], **asked.state}``, in its own way. A graph that keeps
-    threads gets a new one where the client names none.
+    threads gets a new one where neither the client nor ``config`` names one.
 
     Raises ``StreamUsageError``, with ``wire``, for what cannot be done as asked, ``NotOwner`` for
     another user's thread (``adopt``: see ``Checkpoints``).
     """
     checkpoints = Checkpoints(runnable, adopt=adopt)
-    thread_id = asked.thread_id
+    thread_id = thread_of(asked.thread_id, config)
     thread = None
     if thread_id is None:
         thread_id = uuid4().hex if checkpoints.kept else None
@@ -86,7 +86,7 @@ async def call_for(
             CLIENT_PROPS: asked.props,
         }
         said = {name: value for name, value in given.items() if value}
-        made = {**made, "configurable": {**made.get("configurable", {}), **said}}
+        made = {**made, "configurable": {**(made.get("configurable") or {}), **said}}
     value = None
     if asked.input is not UNSET:
         value = await _parsed(parse_input, asked.input, as_input(runnable, asked.input))
@@ -127,7 +127,7 @@ def _news(asked: Asked, thread: Thread) -> list[BaseMessage]:
     """
     new = asked.messages if asked.new_messages is None else asked.new_messages
     users = [one.id for one in asked.messages if isinstance(one, HumanMessage) and one.id]
-    kept = [one.id for one in thread.messages]
+    kept = [one.id if isinstance(one, BaseMessage) else None for one in thread.messages]
     if not users or users[-1] not in kept or not any(one.id == users[-1] for one in new):
         return new
     after = kept[kept.index(users[-1]) + 1 :]

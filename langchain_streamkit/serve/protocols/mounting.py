@@ -71,7 +71,7 @@ def endpoints_of(
     if "ai-sdk" in protocols:
         chats = ChatEndpoints(service, ai_sdk, settings)
         add(chats, "POST", "/api/chat", chats.start)
-        add(chats, "GET", "/api/chat/{chat_id}/stream", chats.resume)
+        add(chats, "GET", "/api/chat/{chat_id:path}/stream", chats.resume)
     if "ag-ui" in protocols:
         agents = FrontEndpoints(service, AgUi(), settings)
         add(agents, "POST", "/ag-ui", agents.start)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from msgspec import UNSET
 from starlette.responses import Response
 
 from langchain_streamkit.api import astream
@@ -153,10 +154,11 @@ async def _run(
         runnable, asked, user=user, adopt=adopt, parse_input=parse_input, config=config
     )
     value = call.input
+    checkpoints = Checkpoints(runnable, adopt=adopt)
     if asked.resume is not None:
-        value = await Checkpoints(runnable, adopt=adopt).answered(
-            call.thread_id, user, asked.resume
-        )
+        value = await checkpoints.answered(call.thread_id, user, asked.resume)
+    elif asked.input is not UNSET and call.thread_id is not None:
+        await checkpoints.thread(call.thread_id, user)  # which has not been looked at, for an input
     more: dict[str, Any] = {"capture": asked.capture} if asked.capture else {}
     return astream(
         call.runnable,

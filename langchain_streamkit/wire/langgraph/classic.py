@@ -131,7 +131,7 @@ class ClassicEncoder:
         self._thread_id = event.thread_id
         if self._modes is None:
             asked = str(event.metadata.get(ASKED) or "values").split(",")
-            self._modes = frozenset(asked)
+            self._modes = MODES & frozenset(asked)
             self._subgraphs = "subgraphs" in asked
 
     # ---- state -------------------------------------------------------------------------------
