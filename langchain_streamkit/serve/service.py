@@ -113,10 +113,8 @@ class RunService:
             config: Any = await _called(self._hooks.config_for, request)
             if configurable:
                 made: dict[str, Any] = dict(config or {})
-                config = {
-                    **made,
-                    "configurable": {**(made.get("configurable") or {}), **configurable},
-                }
+                made["configurable"] = {**(made.get("configurable") or {}), **configurable}
+                config = made
             call = await call_for(
                 runnable,
                 asked,
