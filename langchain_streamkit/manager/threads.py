@@ -151,7 +151,8 @@ class _Waker:
         self._woken = woken
 
     def added(self, generation: str, first: int, entries: object) -> None:
-        """See ``Listener.added``: the thread goes on, so it is not free."""
+        """See ``Listener.added``: a run has begun, and may have ended with the same step."""
+        self._woken.set()
 
     def changed(self) -> None:
         """See ``Listener.changed``."""

@@ -38,8 +38,9 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "javascript.md").read_text(enco
 async def files(request: Request, wire: Wire) -> None:
     """An empty page, and the files beside it."""
     kind, body = "text/html", b"<!doctype html><link rel=icon href=data:,><body>"
-    if request.path.startswith("/static/"):
-        body = (STATIC / request.path.removeprefix("/static/")).read_bytes()
+    path = request.path.removeprefix("/chat")  # where the page of the document has the router
+    if path.startswith("/static/"):
+        body = (STATIC / path.removeprefix("/static/")).read_bytes()
         kind = str(mimetypes.guess_type(request.path)[0])
     wire.head(200, {"content-type": kind, "content-length": str(len(body))})
     wire.write(body)
