@@ -196,8 +196,9 @@ class LogStore(Protocol):
         """
         ...
 
-    def on_cancel(self, told: Callable[[str], None], /) -> Callable[[], None]:
-        """Tell ``told`` the name of each stream whose run is asked to stop, by whatever process.
+    def on_cancel(self, told: Callable[[str | None], None], /) -> Callable[[], None]:
+        """Tell ``told`` the name of each stream whose run is asked to stop, by whatever process;
+        None, where any may have been asked to unheard.
 
         Returns what ends it. Such a call may be missed; ``Info.cancel`` is what counts.
         """

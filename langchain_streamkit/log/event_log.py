@@ -239,9 +239,11 @@ class EventLog:
     ) -> None:
         await self.aclose()
 
-    def _wake(self, name: str) -> None:
-        if (writer := self._writers.get(name)) is not None:
-            writer.wake()
+    def _wake(self, name: str | None) -> None:
+        asked = list(self._writers.values()) if name is None else [self._writers.get(name)]
+        for writer in asked:
+            if writer is not None:
+                writer.wake()
 
 
 async def _entries(stretches: AsyncGenerator[tailing.Stretch]) -> AsyncGenerator[list[Entry]]:

@@ -15,7 +15,7 @@ class Listeners:
 
     def __init__(self) -> None:
         self._streams: dict[str, dict[object, Listener]] = {}
-        self._cancels: dict[object, Callable[[str], None]] = {}
+        self._cancels: dict[object, Callable[[str | None], None]] = {}
 
     @property
     def names(self) -> Collection[str]:
@@ -39,7 +39,7 @@ class Listeners:
 
         return end
 
-    def add_cancel(self, told: Callable[[str], None]) -> Callable[[], None]:
+    def add_cancel(self, told: Callable[[str | None], None]) -> Callable[[], None]:
         """Return what ends it."""
         key = object()
         self._cancels[key] = told
@@ -60,11 +60,11 @@ class Listeners:
         for name in tuple(self._streams):
             self.changed(name)
 
-    def cancelled(self, name: str) -> None:
-        """Tell those who listen for cancels."""
+    def cancelled(self, name: str | None) -> None:
+        """Tell those who listen for cancels; of None, that any may have been missed."""
         for told in tuple(self._cancels.values()):
             told(name)
 
 
-def _drop(members: dict[object, Callable[[str], None]], key: object) -> None:
+def _drop(members: dict[object, Callable[[str | None], None]], key: object) -> None:
     members.pop(key, None)

@@ -138,7 +138,7 @@ class MemoryStore:
         """See ``LogStore.listen``."""
         return self._listeners.add(name, listener)
 
-    def on_cancel(self, told: Callable[[str], None], /) -> Callable[[], None]:
+    def on_cancel(self, told: Callable[[str | None], None], /) -> Callable[[], None]:
         """See ``LogStore.on_cancel``."""
         return self._listeners.add_cancel(told)
 

@@ -141,7 +141,7 @@ class RedisStore:
         except TimeoutError as exc:
             raise self._unavailable(self._hub.trouble) from exc
 
-    def on_cancel(self, told: Callable[[str], None], /) -> Callable[[], None]:
+    def on_cancel(self, told: Callable[[str | None], None], /) -> Callable[[], None]:
         """See ``LogStore.on_cancel``."""
         return self._listeners.add_cancel(told)
 

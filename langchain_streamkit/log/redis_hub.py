@@ -125,6 +125,8 @@ class RedisHub:
                 kind, channel, data = [*reply, b""][:3]  # a pong is shorter
                 if kind == b"message":
                     self._message(channel, data)
+                elif kind == b"subscribe" and channel == _CANCELS:
+                    self._listeners.cancelled(None)  # those of the time before
                 elif kind == b"subscribe" and channel in self._names:
                     self._confirmed[channel].set()
                     self._listeners.changed(self._names[channel])

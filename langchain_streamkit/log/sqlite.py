@@ -117,7 +117,7 @@ class SQLiteStore:
         self._listened.set()
         return end
 
-    def on_cancel(self, told: Callable[[str], None], /) -> Callable[[], None]:
+    def on_cancel(self, told: Callable[[str | None], None], /) -> Callable[[], None]:
         """See ``LogStore.on_cancel``."""
         return self._listeners.add_cancel(told)
 

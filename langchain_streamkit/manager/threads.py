@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
-from langchain_streamkit.errors import Fenced, NotOwner, RunGone, StreamError, ThreadBusy
+from langchain_streamkit.errors import Fenced, NotOwner, RunGone, ThreadBusy
 from langchain_streamkit.log.outcomes import checked_name
 
 if TYPE_CHECKING:
@@ -56,12 +56,9 @@ class Threads:
         return info if info.state == "running" and not info.lapsed else None
 
     async def take(self, thread_id: str, run_id: str, user: str | None) -> LogWriter:
-        """Hold the thread for a run. Raises ``ThreadBusy``, ``NotOwner``.
-
-        Whoever is cancelled in here, as the run it is for was stopped, holds nothing.
-        """
-        opening = asyncio.ensure_future(
-            self._log.open(
+        """Hold the thread for a run. Raises ``ThreadBusy``, ``NotOwner``."""
+        try:
+            return await self._log.open(
                 log_name(thread_id),
                 run_id=run_id,
                 lasting=True,
@@ -69,12 +66,6 @@ class Threads:
                 user=user,
                 thread_id=thread_id,
             )
-        )
-        try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            await _given_back(opening)
-            raise
         except Fenced as exc:
             raise ThreadBusy(
                 f"thread {thread_id!r} has a run already, {exc.run_id}: wait for its end, cancel"
@@ -134,14 +125,6 @@ class Threads:
             return
         if info.user != (user or ""):
             raise NotOwner(f"thread {thread_id!r} belongs to another user")
-
-
-async def _given_back(opening: asyncio.Future[LogWriter]) -> None:
-    try:
-        writer = await opening
-    except StreamError:
-        return
-    await writer.finish()
 
 
 class _Waker:

@@ -224,3 +224,30 @@ async def test_reader_that_is_cancelled_at_any_moment_stops(own: Place) -> None:
                 await asyncio.wait([reading])
                 assert reading.cancelled(), f"after {moment} turns of the loop"
         assert [entry.data for entry in await log.read(name)] == lines(1)
+
+
+async def test_stop_that_is_asked_for_before_the_live_channel_is_there_is_heeded(
+    own: Place,
+) -> None:
+    log, name = own.log(lease_s=3600), new_name()
+    hub: Any = log.store._hub  # type: ignore[attr-defined]
+    connect, asked = hub._connect, asyncio.Event()
+
+    def connected_late() -> Any:
+        connection = connect()
+        really = connection.connect
+
+        async def late() -> None:
+            await asked.wait()
+            await really()
+
+        connection.connect = late
+        return connection
+
+    hub._connect = connected_late
+    writer = await log.open(name)
+    await log.cancel(name, "user")
+    asked.set()
+    async with asyncio.timeout(10):
+        assert await writer.cancelled() == "user"
+    await writer.finish()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from langchain_streamkit import NotOwner, StreamUsageError, ThreadBusy
-from langchain_streamkit.manager.threads import Threads
 from langchain_streamkit.testing import ScriptedModel, assert_legal
 from tests.log.reading import new_name
 from tests.manager.managers import (
@@ -215,26 +214,3 @@ async def test_answer_that_another_run_gave_meanwhile_fails_the_run_that_waited(
     assert ended[0].type == "run.finished"
     assert ended[1].type == "run.failed"
     assert ended[1].error.code == "invalid_input"
-
-
-async def test_run_that_is_stopped_just_as_it_gets_the_thread_holds_it_no_longer(
-    place: Place,
-) -> None:
-    thread = new_name()
-    async with managing(place) as manager:
-        open_log = manager.log.open
-        claimed = asyncio.Event()
-
-        async def slowly(*given: Any, **options: Any) -> Any:
-            writer = await open_log(*given, **options)
-            claimed.set()
-            await asyncio.sleep(0)  # the answer is under way
-            return writer
-
-        manager.log.open = slowly  # type: ignore[method-assign]
-        taking = asyncio.ensure_future(Threads(manager.log).take(thread, "a run", None))
-        await claimed.wait()
-        taking.cancel()
-        await asyncio.wait({taking})
-        assert taking.cancelled()
-        assert await manager.active(thread) is None
