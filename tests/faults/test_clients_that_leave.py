@@ -84,7 +84,7 @@ async def test_client_that_leaves_without_a_fin_is_noticed_with_the_next_word_to
         except PermissionError:
             pytest.skip("only root may close a socket without a word to the other side")
     noticed_s = eventually(lambda: process.state()["readers"] == 0)
-    assert noticed_s < 2 * heartbeat_s + 1
+    assert noticed_s < 2 * heartbeat_s + 5
     process.ask("POST", f"/runs/{run_id}/cancel")
     eventually(lambda: process.state()["runs"] == 0)
     let_go(process, idle)

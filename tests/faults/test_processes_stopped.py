@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from tests.faults.processes import WebProcess
 
-LEASE_S = 1.0
+LEASE_S = 3.0
+"""Long enough that a busy machine does not run out of it by itself."""
 STOPPED_S = 1.0
 
 
@@ -47,7 +48,7 @@ async def test_producer_that_wakes_up_after_its_lease_is_fenced_and_adds_nothing
     figures = complete(crowd.followers)
     assert {run_id: other.status(run_id) for run_id in run_ids} == ended
     assert maker.state()["ended"] == {"failed": len(run_ids)}
-    assert noticed_s < LEASE_S + 1
+    assert noticed_s < LEASE_S + 5
     tell(
         "producer stopped beyond its lease, and continued",
         **figures,
