@@ -79,15 +79,11 @@ $(VENV)/.demo-installed: pyproject.toml | python-found
 	@$(VENV)/bin/python $(PIP) --editable ".[openai,serve,cost]"
 	@touch $@
 
-$(VENV)/.dev-installed: pyproject.toml $(wildcard scripts/install_*.py) | python-found
+$(VENV)/.dev-installed: pyproject.toml scripts/npm.py | python-found
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing what the tests need into $(VENV) (one to two minutes, once)"
 	@$(VENV)/bin/python $(PIP) --editable ".[dev]"
-	@$(VENV)/bin/python -m scripts.install_typescript
-	@$(VENV)/bin/python -m scripts.install_ai_sdk
-	@$(VENV)/bin/python -m scripts.install_langgraph_js
-	@$(VENV)/bin/python -m scripts.install_ag_ui
-	@$(VENV)/bin/python -m scripts.install_langgraph_react
+	@$(VENV)/bin/python -m scripts.npm
 	@touch $(VENV)/.demo-installed $@
 
 $(LOWEST)/.dev-installed: pyproject.toml constraints/lowest.txt | python-found

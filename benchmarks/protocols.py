@@ -1,6 +1,7 @@
 """AG-UI over one run: what we make of it, and what ag-ui-langgraph makes, in CPU time and bytes.
 
-The same scripted graph, the same request, read to the end; the rounds are in turns.
+The same scripted graph, the same request, read to the end; the rounds are in turns. Beside them
+what LangServe streams of the graph, in its own form. Nobody's web server takes part.
 """
 
 from __future__ import annotations
@@ -13,26 +14,35 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Callable
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ag_ui.core import RunAgentInput
 from ag_ui.encoder import EventEncoder
 from ag_ui_langgraph import LangGraphAgent  # type: ignore[import-untyped]
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.warnings import LangGraphDeprecationWarning
+from langserve import APIHandler
+from sse_starlette.event import ensure_bytes
+from starlette.requests import Request
 
 from benchmarks.routes import SilentHandler
 from benchmarks.workloads import WORKLOADS
-from langchain_streamkit import astream
+from langchain_streamkit import AsyncRun, astream, sse_bytes
 from langchain_streamkit.wire.ag_ui.encoder import AgUiEncoder
 from langchain_streamkit.wire.ag_ui.request import read_run_input
+
+if TYPE_CHECKING:
+    from starlette.types import Message
 
 ALONE: Final = "the graph alone, streaming, nothing delivered"
 OURS: Final = "ours"
 LEAN: Final = "ag-ui-langgraph, without raw events"
 DEFAULT: Final = "ag-ui-langgraph, its default"
+LANGSERVE: Final = "LangServe, stream_events"
 SPOKEN: Final = ("W3", "W4")
 """The workloads that are graphs, as ag-ui-langgraph takes nothing else."""
+UNABLE: Final = {("W4", LANGSERVE)}
+"""LangServe 0.3.3 breaks off at the first ``Send`` of a graph, which it has no JSON for."""
 _BODY: Final = {
     "threadId": "thread-1",
     "runId": "run-1",
@@ -86,15 +96,14 @@ async def _alone(graph: Any, body: bytes) -> AsyncIterator[bytes]:
     yield b""
 
 
-async def _ours(graph: Any, body: bytes) -> AsyncIterator[bytes]:
+def _ours(graph: Any, body: bytes) -> AsyncIterator[bytes]:
     asked = read_run_input(body)
-    encoder = AgUiEncoder(asked)
-    yield encoder.opening()
     value = {"messages": asked.new_messages}
-    run = astream(graph, value, thread_id=asked.thread_id, capture={"state"}, tokens="off")
-    async for batch in run.batches():
-        if frames := [frame for event in batch for frame in encoder.encode(event)]:
-            yield b"".join(frames)
+    run: AsyncRun[Any] = astream(
+        graph, value, thread_id=asked.thread_id, capture={"state"}, tokens="off"
+    )
+    sent: AsyncIterator[bytes] = sse_bytes(run, protocol=AgUiEncoder(asked))
+    return sent
 
 
 def _theirs(*, raw: bool) -> Callable[[Any, bytes], AsyncIterator[bytes]]:
@@ -108,24 +117,42 @@ def _theirs(*, raw: bool) -> Callable[[Any, bytes], AsyncIterator[bytes]]:
     return frames
 
 
+async def _langserve(graph: Any, body: bytes) -> AsyncIterator[bytes]:
+    asked = read_run_input(body)
+    given = [{"type": "human", "content": one.content} for one in asked.new_messages]
+    posted = json.dumps({"input": {"messages": given}}).encode()
+
+    def in_thread(config: dict[str, Any], _: Request) -> dict[str, Any]:
+        return {**config, "configurable": {"thread_id": asked.thread_id}}
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": posted}
+
+    request = Request({"type": "http", "method": "POST", "path": "/", "headers": []}, receive)
+    handler = APIHandler(graph, path="", per_req_config_modifier=in_thread)
+    async for event in (await handler.astream_events(request)).body_iterator:
+        yield ensure_bytes(event, "\r\n")
+
+
 CONTENDERS: Final[dict[str, Callable[[Any, bytes], AsyncIterator[bytes]]]] = {
     ALONE: _alone,
     OURS: _ours,
     LEAN: _theirs(raw=False),
     DEFAULT: _theirs(raw=True),
+    LANGSERVE: _langserve,
 }
 
 
 def measure_protocols(tokens: int, rounds: int, *, tell: Callable[[str], None]) -> Protocols:
     """Measure every contender."""
     seen: dict[str, dict[str, list[Sent]]] = {
-        name: {contender: [] for contender in CONTENDERS} for name in SPOKEN
+        name: {one: [] for one in CONTENDERS if (name, one) not in UNABLE} for name in SPOKEN
     }
     with warnings.catch_warnings(), asyncio.Runner() as runner:
         warnings.simplefilter("ignore", LangGraphDeprecationWarning)  # of what theirs calls
         for turn in range(-1, rounds):  # the first one imports and fills caches
             for name in SPOKEN:
-                order = list(CONTENDERS)
+                order = list(seen[name])
                 random.Random(turn).shuffle(order)
                 for contender in order:
                     sent = runner.run(_sample(name, contender, tokens))
@@ -147,7 +174,7 @@ async def _sample(name: str, contender: str, tokens: int) -> Sent:
     cpu_us = (time.process_time() - begun) * 1e6 / tokens
     gc.unfreeze()
     stream = b"".join(sent)
-    arrived = sum(map(_said, stream.split(b"\n\n")))
+    arrived = sum(map(_said, stream.replace(b"\r", b"").split(b"\n\n")))
     if contender != ALONE and arrived != sum(map(len, work.answers)):
         raise RuntimeError(f"{contender}, {name}: {arrived} characters of text arrived")
     return Sent(cpu_us, len(stream) / tokens)
@@ -155,7 +182,10 @@ async def _sample(name: str, contender: str, tokens: int) -> Sent:
 
 def _said(frame: bytes) -> int:
     """How much text of an answer is in a frame."""
-    if not frame.startswith(b"data: "):
-        return 0
-    event = json.loads(frame[6:])
-    return len(event["delta"]) if event["type"] == "TEXT_MESSAGE_CONTENT" else 0
+    data = frame.partition(b"data: ")[2]
+    event = json.loads(data) if data.startswith(b"{") else {}
+    if event.get("type") == "TEXT_MESSAGE_CONTENT":
+        return len(event["delta"])
+    if event.get("event") == "on_chat_model_stream":
+        return len(event["data"]["chunk"]["content"])
+    return 0

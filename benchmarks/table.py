@@ -127,6 +127,9 @@ def protocols(seen: Protocols) -> Table:
     for contender in CONTENDERS:
         row = [contender]
         for name in SPOKEN:
+            if contender not in seen.rounds[name]:
+                row += ["-", "-"]
+                continue
             one = seen.typical(name, contender)
             ratio = 1.0 if contender == OUR_AG_UI else seen.ratio(name, contender)
             row += [f"{one.cpu_us:.1f} ({ratio:.2f})", f"{one.size:.0f}"]

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.tokens.counter import TokenCounter as TokenCounter
     from langchain_streamkit.tokens.prompt import count_prompt as count_prompt
     from langchain_streamkit.tokens.quota import Quota as Quota
-    from langchain_streamkit.wire.sse import sse_bytes as sse_bytes
+    from langchain_streamkit.wire.byte_stream import sse_bytes as sse_bytes
 
 __version__ = "0.1.0"
 
@@ -119,7 +119,7 @@ _HOMES = {
     "TokenCounter": "tokens.counter",
     "count_prompt": "tokens.prompt",
     "Quota": "tokens.quota",
-    "sse_bytes": "wire.sse",
+    "sse_bytes": "wire.byte_stream",
 }
 
 # Without SSEResponse, which needs the serve extra to be imported: `import *` works without it.

@@ -189,7 +189,7 @@ def test_command_measures_ag_ui_alone_beside_its_own_package(
     main(["--protocols", "--tokens", "8", "--rounds", "1"])
     shown = capsys.readouterr().out
     assert "ours / floor" not in shown
-    for contender in ("ours ", "without raw events", "its default"):
+    for contender in ("ours ", "without raw events", "its default", "LangServe"):
         assert contender in shown
     for bound in ("0.3x", "0.2x"):
         assert bound in shown

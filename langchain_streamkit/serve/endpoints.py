@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
-from starlette.requests import Request  # noqa: TC002 - FastAPI looks for it
 from starlette.responses import JSONResponse, Response
 
 from langchain_streamkit.errors import LogUnavailable, RunGone
-from langchain_streamkit.serve.log_response import LogResponse
+from langchain_streamkit.serve.answering import natively
 from langchain_streamkit.serve.metrics import metrics_text
 from langchain_streamkit.serve.protocols.native import asked_natively
-from langchain_streamkit.serve.refusals import Refusal, refusal_of
+from langchain_streamkit.serve.refusals import Refusal
 from langchain_streamkit.serve.requests import (
     decode_run_request,
     position_of,
     prefers_async,
     read_json_body,
 )
+from langchain_streamkit.serve.run_answers import RunAnswers
 from langchain_streamkit.wire.log_frames import LogFrames
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
 
     from langchain_streamkit.log import Position
     from langchain_streamkit.serve.service import RunService
@@ -35,20 +37,6 @@ _EXPOSED = {"Access-Control-Expose-Headers": "Location, Retry-After, X-Run-Id"}
 """What pages of other origins may read, where CORS lets them."""
 READY_S = 2.0
 """How long the log may take to answer before the server is not ready."""
-
-
-def refusing(
-    endpoint: Callable[[Request], Awaitable[Response]],
-) -> Callable[[Request], Awaitable[Response]]:
-    """Answer what the endpoint raises in our form, whatever handlers the application has."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
-            return refusal_of(exc).response()
-
-    return answer
 
 
 class Endpoints:
@@ -61,12 +49,13 @@ class Endpoints:
     ) -> None:
         self._service = service
         self._manager = service.manager
-        self._settings = settings
+        self._max_body_bytes = settings.max_body_bytes
+        self._answers = RunAnswers(service, settings, natively)
 
     async def start(self, request: Request) -> Response:
         """Start a run; its events, or where they are."""
         user = await self._service.user_of(request)
-        body = await read_json_body(request, self._settings.max_body_bytes)
+        body = await read_json_body(request, self._max_body_bytes)
         asked = asked_natively(decode_run_request(body))
         later = prefers_async(request)
         async with AsyncExitStack() as place:
@@ -101,19 +90,10 @@ class Endpoints:
         place: AsyncExitStack,
         headers: Mapping[str, str],
     ) -> Response:
-        async with place:
-            framing = LogFrames(self._service.view_after(since))
-            batches = await self._service.entries(run_id, since, framing.first, user)
-            return LogResponse(
-                self._manager,
-                run_id,
-                batches,
-                framing,
-                place=place.pop_all(),
-                heartbeat_s=self._settings.heartbeat_s,
-                send_timeout_s=self._settings.send_timeout_s,
-                headers=headers,
-            )
+        framing = LogFrames(self._service.view_after(since))
+        return await self._answers.stream(
+            run_id, user, framing, place=place, since=since, headers=headers
+        )
 
     async def status(self, request: Request) -> Response:
         """Tell what a run has come to."""

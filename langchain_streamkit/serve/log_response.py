@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from langchain_streamkit.errors import ProducerLost, ReplayGap, RunGone, StreamError
 from langchain_streamkit.serve.line import Line
-from langchain_streamkit.serve.refusals import broken_off, refusal_of
+from langchain_streamkit.serve.refusals import broken_off
 from langchain_streamkit.serve.sse_response import SSE_HEADERS, body_message, disconnected
 
 if TYPE_CHECKING:
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.manager.run_manager import RunManager
+    from langchain_streamkit.serve.answering import Refused
     from langchain_streamkit.wire.log_frames import LogFraming
 
 
 class LogResponse(Response):
     """Streams ``batches`` of a run's log, as ``framing`` puts them.
 
-    ``place`` is closed when the client has gone. With ``ends_run``, nobody can read the run again,
-    so that it is cancelled then. ``heartbeat_s`` and ``send_timeout_s`` are those of
-    ``SSEResponse``.
+    ``place`` is closed when the client has gone; ``refused`` tells why there is nothing to send.
+    With ``ends_run``, nobody can read the run again, so that it is cancelled then.
+    ``heartbeat_s`` and ``send_timeout_s`` are those of ``SSEResponse``.
     """
 
     media_type = "text/event-stream"
@@ -46,6 +47,7 @@ class LogResponse(Response):
         framing: LogFraming,
         *,
         place: AsyncExitStack,
+        refused: Refused,
         ends_run: bool = False,
         heartbeat_s: float = 15,
         send_timeout_s: float = 30,
@@ -56,6 +58,7 @@ class LogResponse(Response):
         self._batches = batches
         self._framing = framing
         self._place = place
+        self._refused = refused
         self._ends_run = ends_run
         self._heartbeat_s = heartbeat_s
         self._send_timeout_s = send_timeout_s
@@ -75,7 +78,7 @@ class LogResponse(Response):
             try:
                 await self._manager.attend(self._run_id)
             except StreamError as exc:  # nothing was sent yet
-                await refusal_of(exc).response()(scope, receive, send)
+                await self._refused(exc)(scope, receive, send)
                 return
             pump = asyncio.create_task(self._pump(line))
             left = asyncio.create_task(disconnected(receive))

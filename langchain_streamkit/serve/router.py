@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import StreamError, StreamUsageError
+from langchain_streamkit.serve.answering import answering, natively
 from langchain_streamkit.serve.client_files import client_file
 from langchain_streamkit.serve.describing import describe
-from langchain_streamkit.serve.endpoints import Endpoints, refusing
+from langchain_streamkit.serve.endpoints import Endpoints
 from langchain_streamkit.serve.protocols.ai_sdk import AiSdk
 from langchain_streamkit.serve.protocols.mounting import (
     checked_protocols,
@@ -153,7 +154,9 @@ def _add_own(
     if metrics:
         state.append(("GET", "/metrics", own.metrics))
     for method, path, endpoint in [*(endpoints if runs else []), *state]:
-        router.add_api_route(path, refusing(endpoint), methods=[method], **describe(method, path))
+        described = describe(method, path)
+        router.add_api_route(path, answering(endpoint, natively), methods=[method], **described)
     if runs:
-        router.add_api_route("/static/{path:path}", refusing(client_file), include_in_schema=False)
+        files = answering(client_file, natively)
+        router.add_api_route("/static/{path:path}", files, include_in_schema=False)
         router.add_api_websocket_route("/ws", run_sockets(service, settings))

@@ -9,12 +9,14 @@ is fed from the log, so that nothing is dropped and little is held. The frames a
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from starlette.websockets import WebSocket  # noqa: TC002 - FastAPI looks for it
-
-from langchain_streamkit.serve.client_socket import ClientSocket, serve_session
 from langchain_streamkit.serve.refusals import Refusal, refusal_of
+from langchain_streamkit.serve.socket_session import (
+    MAX_SUBSCRIPTIONS,
+    OpenSocket,
+    socket_endpoint,
+)
 from langchain_streamkit.serve.subscription import Subscription
 from langchain_streamkit.wire.run_frames import (
     BYE,
@@ -31,12 +33,10 @@ from langchain_streamkit.wire.socket_frames import BadFrame, error_frame
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from starlette.websockets import WebSocket
+
     from langchain_streamkit.serve.service import RunService
     from langchain_streamkit.serve.settings import ServeSettings
-
-REFUSED: Final = 4000
-"""A socket that is refused is closed with this and what the status would be over HTTP."""
-MAX_SUBSCRIPTIONS: Final = 32
 
 
 def run_sockets(
@@ -44,46 +44,25 @@ def run_sockets(
 ) -> Callable[[WebSocket], Awaitable[None]]:
     """Return the endpoint of a route."""
 
-    async def serve(websocket: WebSocket) -> None:
-        await ClientSocket.accept(websocket)  # a browser would not be told why it is refused
-        socket = ClientSocket(
-            websocket, heartbeat_s=settings.heartbeat_s, send_timeout_s=settings.send_timeout_s
-        )
-        try:
-            user = await service.user_of(websocket)
-        except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
-            refusal = refusal_of(exc)
-            await socket.hang_up(REFUSED + refusal.status, refusal.error["code"])
-        else:
-            session = RunSocket(websocket, socket, service, user, settings.max_body_bytes)
-            await serve_session(socket, session, service.manager)
+    async def session(opened: OpenSocket) -> RunSocket:
+        return RunSocket(opened)
 
-    return serve
+    return socket_endpoint(service, settings, session)
 
 
 class RunSocket:
     """One socket of one user."""
 
-    def __init__(
-        self,
-        websocket: WebSocket,
-        socket: ClientSocket,
-        service: RunService,
-        user: str | None,
-        max_frame_bytes: int,
-    ) -> None:
-        self._websocket = websocket
-        self._socket = socket
-        self._service = service
-        self._user = user
-        self._max_frame_bytes = max_frame_bytes
+    def __init__(self, opened: OpenSocket) -> None:
+        self._opened = opened
+        self._socket = opened.socket
         self._open: dict[str, Subscription] = {}
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def read(self) -> None:
         """See ``SocketSession``."""
         async for text in self._socket.frames():
-            asked = READER.read(text, self._max_frame_bytes)
+            asked = READER.read(text, self._opened.max_frame_bytes)
             try:
                 await self._do(asked)
             except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
@@ -115,7 +94,8 @@ class RunSocket:
 
     async def _cancel(self, asked: Cancel) -> None:
         if asked.run_id is not None:
-            await self._service.manager.cancel(asked.run_id, user=self._user)
+            opened = self._opened
+            await opened.service.manager.cancel(asked.run_id, user=opened.user)
         elif asked.id is None:
             raise Refusal(400, "invalid_frame", 'name what to cancel: "id" or "run_id"')
         elif asked.id in self._open:
@@ -129,9 +109,7 @@ class RunSocket:
         if len(self._open) >= MAX_SUBSCRIPTIONS:
             said = f"{MAX_SUBSCRIPTIONS} subscriptions are open on this socket"
             raise Refusal(429, "too_many_subscriptions", said)
-        subscription = Subscription(
-            asked, self._service, self._websocket, self._user, self._socket, self._freed
-        )
+        subscription = Subscription(asked, self._opened, self._freed)
         self._open[asked.id] = subscription
         self.tasks.add(subscription.task)
         subscription.task.add_done_callback(self.tasks.discard)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langchain_core.runnables import Runnable
 
-from langchain_streamkit.errors import NotOwner, RunGone, StreamUsageError
+from langchain_streamkit.errors import LogUnavailable, NotOwner, RunGone, StreamUsageError
+from langchain_streamkit.events import TERMINAL_TYPES
 from langchain_streamkit.manager.checkpoints import Checkpoints, plain_messages
 from langchain_streamkit.runs.options import checked_on_end
 from langchain_streamkit.serve.origins import checked_origins
@@ -17,6 +18,7 @@ from langchain_streamkit.serve.protocols.inputs import call_for
 from langchain_streamkit.serve.refusals import Refusal, broken_off
 from langchain_streamkit.serve.requests import refuse_foreign
 from langchain_streamkit.serve.served import Servable, Served, name_served
+from langchain_streamkit.wire.encoders import events_of
 from langchain_streamkit.wire.log_view import LogView
 from langchain_streamkit.wire.views import Projection, View
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from starlette.requests import HTTPConnection
 
+    from langchain_streamkit.events import Event
     from langchain_streamkit.log import Position
     from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.manager.run_manager import RunManager
@@ -155,6 +158,19 @@ class RunService:
         with _gone_after(since):
             await self.manager.check(run_id, since, user=user)
         return self.manager.log.follow(run_id, first)
+
+    async def events(self, run_id: str, user: str | None) -> AsyncGenerator[list[Event]]:
+        """Yield all events of a run, as many at a time as there are, to the last.
+
+        Raises as ``entries``, and ``LogUnavailable`` where the log ends before the run.
+        """
+        async with aclosing(await self.entries(run_id, None, None, user)) as stretches:
+            async for stretch in stretches:
+                found = list(events_of(stretch))
+                yield found
+                if found and found[-1].type in TERMINAL_TYPES:
+                    return
+        raise LogUnavailable("the run's log ended before the run")
 
     async def read_all(self, run_id: str, since: Position, user: str | None) -> bool:
         """Whether the run has ended, and a client at ``since`` has all of it.

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from langchain_streamkit.errors import StreamError, StreamUsageError
 from langchain_streamkit.serve.line import Line, end_run, outlive, require_positive
-from langchain_streamkit.wire.encoders import EncodedFrames, EncodedProtocol, encoder_of
+from langchain_streamkit.wire.encoders import EncodedFrames, encoder_for
 from langchain_streamkit.wire.source import as_async_run
 from langchain_streamkit.wire.sse import END, PING, SSEFrames, opening
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from langchain_streamkit.events import Event
+    from langchain_streamkit.wire.encoders import WireProtocol
     from langchain_streamkit.wire.protocol import Encoder
     from langchain_streamkit.wire.source import AsyncRunLike
     from langchain_streamkit.wire.views import View
 
 OnDisconnect: TypeAlias = Literal["cancel", "continue"]
-WireProtocol: TypeAlias = Literal["native"] | EncodedProtocol
 
 SSE_HEADERS = {
     "content-type": "text/event-stream",
@@ -91,7 +91,7 @@ class SSEResponse(Response):
                 "write SSEResponse(astream(runnable, input)), or, for another iterable of events, "
                 "StreamingResponse(sse_bytes(events), media_type='text/event-stream')"
             )
-        encoder = _encoder(protocol)
+        encoder = encoder_for(protocol)
         if encoder is not None and (view != "chat" or metadata):
             raise StreamUsageError(
                 f"view= and metadata= are for protocol='native'; {type(encoder).__name__} has what"
@@ -206,12 +206,6 @@ class SSEResponse(Response):
             "status": self.status_code,
             "headers": self.raw_headers,
         }
-
-
-def _encoder(protocol: Any) -> Encoder | None:
-    if protocol == "native":
-        return None
-    return encoder_of(cast("Any", protocol)) if isinstance(protocol, str) else protocol
 
 
 def body_message(data: bytes, *, more: bool = True) -> Message:

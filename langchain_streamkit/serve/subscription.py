@@ -22,11 +22,8 @@ from langchain_streamkit.wire.socket_frames import error_frame
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from starlette.requests import HTTPConnection
-
     from langchain_streamkit.log.tailing import Stretch
-    from langchain_streamkit.serve.line import Line
-    from langchain_streamkit.serve.service import RunService
+    from langchain_streamkit.serve.socket_session import OpenSocket
     from langchain_streamkit.wire.log_view import LogView
 
 MAX_SENT_BYTES: Final = 1 << 16
@@ -42,18 +39,15 @@ class Subscription:
     def __init__(
         self,
         asked: Start | Subscribe,
-        service: RunService,
-        connection: HTTPConnection,
-        user: str | None,
-        line: Line[str],
+        opened: OpenSocket,
         freed: Callable[[Subscription], None],
     ) -> None:
         self.id = asked.id
         self._asked = asked
-        self._service = service
-        self._connection = connection
-        self._user = user
-        self._line = line
+        self._service = opened.service
+        self._connection = opened.websocket
+        self._user = opened.user
+        self._line = opened.socket
         self._freed = freed
         self._run_id = asked.run_id if isinstance(asked, Subscribe) else None
         self._reading = self._stopped = self._cancelled = self._disconnected = False

@@ -87,6 +87,13 @@ class MessageAssembler:
         """The visible text of all blocks, joined."""
         return self._joined("text")
 
+    @property
+    def extent(self) -> int:
+        """How much has been shown: grows with every delta and every other block."""
+        called = [call.block for call in self._calls.all if call.block is not None]
+        shown = sum(block.parts.tell() for block in [*self._blocks, *called])
+        return shown + self._whole.total()
+
     def text(self, piece: str) -> None:
         """Feed a piece of plain text; same as a ``TextPiece`` without a key."""
         if not piece:

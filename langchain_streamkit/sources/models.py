@@ -28,6 +28,7 @@ from langchain_streamkit.sources.usage import read_counts
 if TYPE_CHECKING:
     from langchain_streamkit.events import AbortReason, Usage, UsageStatus
     from langchain_streamkit.sources.accounts import Accounts
+    from langchain_streamkit.sources.attempts import OpenAttempts
     from langchain_streamkit.sources.lane import LaneQueue
     from langchain_streamkit.sources.outbox import Outbox
     from langchain_streamkit.sources.shown import ShownMessages
@@ -49,6 +50,7 @@ class ModelRuns:
         outbox: Outbox,
         accounts: Accounts,
         shown: ShownMessages,
+        attempts: OpenAttempts,
         *,
         streaming: bool,
         show_subagents: bool,
@@ -56,6 +58,7 @@ class ModelRuns:
         self._outbox = outbox
         self._accounts = accounts
         self._shown = shown
+        self._attempts = attempts
         self._streaming = streaming
         self._show_subagents = show_subagents
         self._live = accounts.how.live
@@ -112,7 +115,9 @@ class ModelRuns:
             self._record(node, call, None, "ok", cached=signal.cached)
             return
         given = message.id if message is not None else None
-        assembler, writer = call.message or self._begin(node, call, given)
+        said = call.message or self._begin(node, call, given)
+        assembler, writer = said
+        self._attempts.end(said)
         ending = assembler.finish(message)
         call.model = ending.model or call.model
         if self._streaming and not signal.cached:
@@ -131,7 +136,11 @@ class ModelRuns:
         self._shown.said(writer.step_id, ending)
 
     def abort(self, node: RunNode, reason: AbortReason) -> None:
-        """The call died or was left: close its message with what there is."""
+        """The call died or was left: close its message with what there is.
+
+        The failure of a message that a later attempt has left behind is not that attempt's reason:
+        only its usage says that it failed.
+        """
         call: Call = node.work
         call.close_lane()
         status: UsageStatus = "failed" if reason == "error" else "aborted"
@@ -139,6 +148,8 @@ class ModelRuns:
             self._record(node, call, None, status)
             return
         assembler, writer = call.message
+        if self._attempts.end(call.message) and reason == "error":
+            reason = "cancelled"
         assembler.abort()
         call.model = assembler.model or call.model
         usage = self._record(node, call, assembler.usage, status)
@@ -149,12 +160,14 @@ class ModelRuns:
         writer = self._shown.writer(unique, node.step_id, node.path)
         meter = self._accounts.meter(call.model, call.provider)
         call.message = Message(MessageAssembler(writer, minter(unique), meter), writer)
+        attempt = node.attempt()
+        self._attempts.begin(call.message, attempt)
         writer.event(
             MessageStarted,
             role="assistant",
             model=call.model,
             provider=call.provider,
-            attempt=node.attempt(),
+            attempt=attempt,
             audience=node.audience(show_subagents=self._show_subagents),
             counting=None if meter is None else "exact" if meter.exact else "estimate",
             metadata=node.shown_metadata,

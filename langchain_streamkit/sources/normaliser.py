@@ -24,6 +24,7 @@ from langchain_streamkit.events import (
 from langchain_streamkit.failures import LOGGER
 from langchain_streamkit.sources import signals as sig
 from langchain_streamkit.sources.accounts import Accounting, Accounts
+from langchain_streamkit.sources.attempts import OpenAttempts
 from langchain_streamkit.sources.control_flow import outcome_of
 from langchain_streamkit.sources.models import ModelRuns
 from langchain_streamkit.sources.outbox import Outbox
@@ -82,10 +83,12 @@ class Normaliser:
         self._accounts = Accounts(self.run_id, accounting, report)
         self._tools = ToolRuns(self.outbox)
         self._shown = ShownMessages(self.outbox, self._tools)
+        attempts = OpenAttempts()
         self._models = ModelRuns(
             self.outbox,
             self._accounts,
             self._shown,
+            attempts,
             streaming=streaming,
             show_subagents=show_subagents,
         )
@@ -93,6 +96,7 @@ class Normaliser:
             self.outbox,
             self._accounts,
             self._shown,
+            attempts,
             streaming=streaming,
             show_subagents=show_subagents,
             hears_models=hears_models,

@@ -180,9 +180,13 @@ class MessageWriter:
         self.path = path
         self.epoch = 0
 
+    def part(self) -> None:
+        """Deltas after this never merge with those before."""
+        self.epoch += 1
+
     def event(self, cls: type[BaseEvent], **fields: Any) -> None:
         """A non-delta event of this message; deltas after it never merge with those before."""
-        self.epoch += 1
+        self.part()
         self.outbox.add(
             cls,
             {

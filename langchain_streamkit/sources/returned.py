@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.events import Role, Usage
     from langchain_streamkit.sources.accounts import Accounts
+    from langchain_streamkit.sources.attempts import OpenAttempts
     from langchain_streamkit.sources.endings import Ending
     from langchain_streamkit.sources.outbox import Outbox
     from langchain_streamkit.sources.shown import ShownMessages
@@ -44,12 +45,14 @@ class ReturnedMessages:
         outbox: Outbox,
         accounts: Accounts,
         shown: ShownMessages,
+        attempts: OpenAttempts,
         *,
         streaming: bool,
         show_subagents: bool,
         hears_models: bool,
     ) -> None:
         self.shown = shown
+        self._attempts = attempts
         self._outbox = outbox
         self._accounts = accounts
         self._streaming = streaming
@@ -63,11 +66,13 @@ class ReturnedMessages:
         audience = node.audience(show_subagents=self._show_subagents)
         if any(message.additional_kwargs.get(key) for key in INTERNAL_KEYS):
             audience = "internal"
+        attempt = node.attempt()
+        self._attempts.overtake(writer.path, attempt)
         writer.event(
             MessageStarted,
             role=_ROLES.get(message.type, "other"),
             name=message.name,
-            attempt=node.attempt(),
+            attempt=attempt,
             audience=audience,
             metadata=node.shown_metadata,
         )

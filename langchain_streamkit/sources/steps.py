@@ -79,7 +79,10 @@ class Steps:
             self._outbox.add(*stale.retraction())
 
     def chain_start(self, signal: sig.ChainStart) -> None:
+        """A chain begins. What a source told of before the root run is below that from now on."""
         node = self.enter(signal, "retriever" if signal.retriever else "chain")
+        if signal.run_id == self.root.key:
+            node.take_in_siblings()
         node.input = signal.input
         if signal.retriever:
             self.settle_in(node)

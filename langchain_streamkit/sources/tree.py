@@ -217,6 +217,16 @@ class RunNode:
         for node in self.ancestors():
             node.failed_models += 1
 
+    def take_in_siblings(self) -> None:
+        """What is open beside this run is below it from now on."""
+        if self.parent is None:
+            return
+        siblings = [one for one in self.parent.children.values() if one is not self]
+        for one in siblings:
+            one.parent = self
+            self.children[one.key] = one
+        self.parent.children = {self.key: self}
+
     def detach(self, *, failed: bool) -> None:
         """Leave the tree, handing what has finished below to the parent.
 

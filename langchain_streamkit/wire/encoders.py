@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from msgspec.structs import replace
+
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.events import TERMINAL_TYPES, UnknownEventError, decode_event
 from langchain_streamkit.text import short_repr
+from langchain_streamkit.wire.protocol import TextEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from langchain_streamkit.events import Event
+    from langchain_streamkit.events import Event, TextDelta
     from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.wire.protocol import Encoder
 
 EncodedProtocol: TypeAlias = Literal["ai-sdk", "ag-ui", "openai-chat", "openai-responses"]
 """Protocols that a run can be encoded for; our own frames, ``"native"``, are in ``wire/sse``."""
+WireProtocol: TypeAlias = Literal["native"] | EncodedProtocol
+
+
+def encoder_for(protocol: WireProtocol | Encoder) -> Encoder | None:
+    """Return the encoder that is named or given; None for our own frames.
+
+    Raises ``StreamUsageError`` for another name.
+    """
+    if protocol == "native":
+        return None
+    if isinstance(protocol, str):
+        return encoder_of(protocol)
+    return protocol
 
 
 def encoder_of(protocol: EncodedProtocol) -> Encoder:
@@ -46,6 +62,7 @@ class EncodedFrames:
     """What ``SSEFrames`` does, by an encoder: the frames of a run, batch by batch."""
 
     def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
         self._encode = encoder.encode
         self.ended = False
         """Whether the last event seen was a terminal one."""
@@ -57,6 +74,21 @@ class EncodedFrames:
         if events and events[-1].type in TERMINAL_TYPES:
             self.ended = True
         return b"".join(frames)
+
+    def of_text(self, delta: TextDelta) -> Callable[[int, int, str, int | None], bytes]:
+        """Return what makes the frames of further deltas of the open block of ``delta``; see
+        ``Frames``.
+        """
+        encoder = self._encoder
+        if isinstance(encoder, TextEncoder):
+            return encoder.of_text(delta)
+
+        def frames(seq: int, ts: int, text: str, tokens: int | None) -> bytes:
+            return b"".join(
+                encoder.encode(replace(delta, seq=seq, ts=ts, text=text, tokens=tokens))
+            )
+
+        return frames
 
 
 def events_of(stretch: Stretch) -> Iterator[Event]:

@@ -7,12 +7,12 @@ was sent; whatever a legal stream holds is encoded, and whatever way it ends is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from langchain_streamkit.events import Event
+    from langchain_streamkit.events import Event, TextDelta
 
 
 class Encoder(Protocol):
@@ -39,4 +39,16 @@ class Encoder(Protocol):
 
     def broken_off(self, code: str, message: str, /) -> list[bytes]:
         """Return the frames that say that the events cannot be had any further."""
+        ...
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """An encoder that also has a shorter way for nine of ten events: text of an open block."""
+
+    def of_text(self, delta: TextDelta, /) -> Callable[[int, int, str, int | None], bytes]:
+        """Return what encodes further deltas of the open block that ``delta`` belongs to.
+
+        By seq, ts, text, which is valid Unicode, and tokens; to the bytes that ``encode`` gives.
+        """
         ...

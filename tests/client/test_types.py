@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.install_typescript import COMMAND, COMPILER
+from scripts.npm import TYPESCRIPT
 from scripts.vendor_eventsource_parser import NAME, TARGET
 from tests.client.node import STATIC, find_node
 from tests.conftest import require
@@ -43,8 +43,10 @@ export {};
 
 @pytest.fixture(scope="module")
 def tsc() -> list[str]:
-    found = str(COMPILER) if COMPILER.exists() else shutil.which("tsc")
-    return [find_node(), str(Path(require(found, "TypeScript", COMMAND)).resolve())]
+    compiler = TYPESCRIPT.modules / "typescript" / "bin" / "tsc"
+    found = str(compiler) if compiler.exists() else shutil.which("tsc")
+    tsc = Path(require(found, TYPESCRIPT.title, TYPESCRIPT.command))
+    return [find_node(), str(tsc.resolve())]
 
 
 def check(tsc: list[str], *files: Path) -> list[str]:

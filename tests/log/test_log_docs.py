@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 
+from tests.pages import fenced, page
 from tests.test_project import ROOT
-
-_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_the_code_of_the_log_page_prints_the_whole_run() -> None:
-    (code,) = _PYTHON.findall((ROOT / "docs" / "log.md").read_text(encoding="utf-8"))
+    (code,) = fenced(page("log.md"))
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
     )

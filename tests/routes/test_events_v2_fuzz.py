@@ -6,12 +6,13 @@ import asyncio
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from langchain_streamkit import adapt
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.testing import assert_legal
+from tests.lengths import examples
 from tests.routes.scenes import SCENES
 from tests.routes.ways import recorded
 
@@ -76,6 +77,10 @@ class Change(NamedTuple):
         return [*items[:at], changed, *items[at + 1 :]]
 
 
+def _changed(what: str, at: int, to: int = 0) -> Change:
+    return Change(what, at, to, "event", None)
+
+
 PLACES = st.integers(0, 200)
 SEVERAL = st.lists(
     st.builds(Change, st.sampled_from(CHANGES), PLACES, PLACES, st.sampled_from(FIELDS), WRONG),
@@ -101,8 +106,25 @@ def recordings() -> Recordings:
     return Recordings({name: asyncio.run(record(name)) for name in RECORDED})
 
 
+FALLBACK = "fallback_after_three_tokens"
+LATE_START = [_changed("move", 3, 11), _changed("double", 14, 11)]
+"""The first attempt is told of by its tokens alone, the end of both before the second has spoken.
+"""
+LOST_START = [
+    _changed("move", 0),
+    _changed("move", 52, 122),
+    _changed("drop", 0),
+    _changed("drop", 146),
+]
+EARLY_MODEL = [_changed("double", 3, 0)]
+"""A model begins before the graph that it runs in."""
+
+
 @given(st.sampled_from(RECORDED), SEVERAL)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(FALLBACK, LATE_START)
+@example(FALLBACK, LOST_START)
+@example(FALLBACK, EARLY_MODEL)
+@settings(max_examples=examples(800), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_broken_recording_is_a_legal_stream_or_refused(
     recordings: Recordings, name: str, changes: list[Change]
 ) -> None:

@@ -20,25 +20,24 @@ from starlette.routing import Route
 
 from langchain_streamkit.cli import main
 from tests.conftest import require
+from tests.pages import fenced, page, run_code
 from tests.serve.servers import serving as app_serving
 from tests.serving.apps import client_of, served, started
 from tests.serving.commands import START_S, Command, environment, serving
 from tests.test_docs import section
-from tests.test_project import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+PAGE = page("serving.md")
 ADDRESS = "http://127.0.0.1:8000"
-APP, CLIENT = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+APP, CLIENT = fenced(PAGE)
 OPTIONS = [*re.findall(r"streamkit serve agent\.py:graph (.*)", section("Serve it"))[0].split()]
 
 
 def shell(text: str) -> list[str]:
-    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
+    return [line for block in fenced(text, "sh") for line in block.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +115,7 @@ def test_python_client_prints_the_answer_and_what_follows_a_position(command: Co
 
 
 def test_application_of_ones_own_serves_its_users(tmp_path: Path) -> None:
-    names: dict[str, Any] = {"__name__": "docs"}
-    exec(compile(APP, "serving.md", "exec", dont_inherit=True), names)
+    names = run_code(APP, "serving.md")
     with (
         contextlib.chdir(tmp_path),
         app_serving(names["app"], lifespan="on") as where,

@@ -11,25 +11,20 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from langchain_streamkit.serve import refusals, run_socket, subscription
+from langchain_streamkit.serve import refusals, run_socket, socket_session, subscription
 from langchain_streamkit.serve.router import streamkit_router
 from langchain_streamkit.wire.run_frames import BYE, READER, Asked, begun, end
 from langchain_streamkit.wire.socket_frames import PING, BadFrame, FrameFault, error_frame
 from tests.manager.managers import SAID, speaker
+from tests.pages import fenced, page
 from tests.serving.apps import served
 from tests.test_project import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PAGE = (ROOT / "docs" / "websocket.md").read_text(encoding="utf-8")
-
-
-def fenced(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-
-
-SENT, GOT = (block.splitlines() for block in fenced("json"))
+PAGE = page("websocket.md")
+SENT, GOT = (block.splitlines() for block in fenced(PAGE, "json"))
 
 
 def rows(column: str) -> list[list[str]]:
@@ -85,7 +80,7 @@ def test_numbers_of_the_page_are_those_of_the_code() -> None:
     options = inspect.signature(streamkit_router).parameters
     assert options["max_body_bytes"].default == 1 << 20
     assert "1 MiB" in said["a frame from a client"]
-    assert said["ids open on one socket"] == str(run_socket.MAX_SUBSCRIPTIONS)
+    assert said["ids open on one socket"] == str(socket_session.MAX_SUBSCRIPTIONS)
     assert subscription.MAX_SENT_BYTES == 64 << 10
     assert "64 KiB" in said["a frame to a client"]
     assert f"{options['send_timeout_s'].default} s" in said["what a client may leave unread"]
@@ -93,7 +88,7 @@ def test_numbers_of_the_page_are_those_of_the_code() -> None:
 
 
 def test_python_client_of_the_page_prints_the_whole_text() -> None:
-    (code,) = fenced("python")
+    (code,) = fenced(PAGE)
     with served(speaker()) as client:
         code = code.replace("127.0.0.1:8000", client.base_url.netloc.decode())
         done = subprocess.run(

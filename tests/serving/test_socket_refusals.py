@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from langchain_streamkit import Limits, RunManager
 from langchain_streamkit.log import open_log
-from langchain_streamkit.serve.run_socket import MAX_SUBSCRIPTIONS
+from langchain_streamkit.serve.socket_session import MAX_SUBSCRIPTIONS
 from langchain_streamkit.testing import ScriptedModel
 from tests.manager.managers import Talking, speaker
 from tests.serve.servers import WAIT_S

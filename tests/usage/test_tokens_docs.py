@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import re
-from typing import Any
-
-from tests.test_project import ROOT
-
-_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from tests.pages import shown_and_printed
 
 
 def test_the_code_of_the_tokens_page_prints_what_it_shows() -> None:
-    page = (ROOT / "docs" / "tokens.md").read_text(encoding="utf-8")
-    names: dict[str, Any] = {"__name__": "tokens_page"}
-    printed = ""
-    blocks = _FENCE.findall(page)
-    assert len(blocks) > 6
-    for language, text in blocks:
-        if language == "python":
-            out = io.StringIO()
-            with contextlib.redirect_stdout(out):
-                exec(compile(text, "docs/tokens.md", "exec", dont_inherit=True), names)
-            printed = out.getvalue()
-        else:
-            assert printed == text
+    found = shown_and_printed("tokens.md")
+    assert len(found) == 3
+    for shown, printed in found:
+        assert printed == shown

@@ -8,7 +8,8 @@ from langchain_streamkit import astream
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.events import TERMINAL_TYPES
 from langchain_streamkit.testing import ScriptedModel
-from langchain_streamkit.wire.sse import END, encode_event, sse_bytes
+from langchain_streamkit.wire.byte_stream import sse_bytes
+from langchain_streamkit.wire.sse import END, encode_event
 from tests.wire.story import Story, short_run
 
 if TYPE_CHECKING:

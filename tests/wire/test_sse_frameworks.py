@@ -20,7 +20,8 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import path
 from werkzeug.serving import make_server as make_werkzeug
 
-from langchain_streamkit.wire.sse import END, encode_event, sse_bytes
+from langchain_streamkit.wire.byte_stream import sse_bytes
+from langchain_streamkit.wire.sse import END, encode_event
 from tests.serve.servers import WAIT_S, HandRun, serving
 from tests.wire.story import short_run
 

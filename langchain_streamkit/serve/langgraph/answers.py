@@ -9,34 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
-from starlette.requests import Request  # noqa: TC002 - FastAPI looks for it
 from starlette.responses import JSONResponse, Response
 
 from langchain_streamkit.serve.refusals import Refusal, refusal_of
 from langchain_streamkit.serve.requests import read_json_body
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from starlette.requests import Request
 
 T = TypeVar("T")
 
 
-def answering(
-    endpoint: Callable[[Request], Awaitable[Response]],
-) -> Callable[[Request], Awaitable[Response]]:
-    """Answer what the endpoint raises as a LangGraph server does."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
-            return refused(refusal_of(exc))
-
-    return answer
-
-
-def refused(refusal: Refusal) -> Response:
-    """Return a refusal in the clients' form: they show ``detail``."""
+def refused(error: Exception) -> Response:
+    """Tell what an endpoint raises in the clients' form: they show ``detail``."""
+    refusal = refusal_of(error)
     said = dict(refusal.error)
     return JSONResponse({"detail": said.pop("message"), **said}, refusal.status, refusal.headers)
 

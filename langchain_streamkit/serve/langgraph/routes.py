@@ -10,28 +10,25 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
-from langchain_streamkit.serve.langgraph.answers import answering
+from langchain_streamkit.serve.answering import answering
+from langchain_streamkit.serve.langgraph.answers import refused
 from langchain_streamkit.serve.langgraph.assistants import AssistantEndpoints
 from langchain_streamkit.serve.langgraph.runs import RunEndpoints
 from langchain_streamkit.serve.langgraph.state import StateEndpoints
 from langchain_streamkit.serve.langgraph.threads import ThreadEndpoints
-from langchain_streamkit.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
     from langchain_streamkit.serve.service import RunService
+    from langchain_streamkit.serve.settings import ServeSettings
 
 
-def langgraph_routes(
-    service: RunService, *, max_body_bytes: int, heartbeat_s: float, send_timeout_s: float
-) -> APIRouter:
-    """Return the router of the API, at paths relative to its prefix. The options are those of
-    ``streamkit_router``.
-    """
+def langgraph_routes(service: RunService, settings: ServeSettings) -> APIRouter:
+    """Return the router of the API, at paths relative to its prefix."""
     router = APIRouter(tags=["langgraph"])
-    assistants = AssistantEndpoints(service, max_body_bytes)
-    threads = ThreadEndpoints(service, max_body_bytes)
-    states = StateEndpoints(service, max_body_bytes)
-    runs = RunEndpoints(service, ServeSettings(max_body_bytes, heartbeat_s, send_timeout_s))
+    assistants = AssistantEndpoints(service, settings.max_body_bytes)
+    threads = ThreadEndpoints(service, settings.max_body_bytes)
+    states = StateEndpoints(service, settings.max_body_bytes)
+    runs = RunEndpoints(service, settings)
     for method, path, endpoint in (
         ("GET", "/info", assistants.info),
         ("GET", "/ok", assistants.ok),
@@ -59,7 +56,6 @@ def langgraph_routes(
         ("POST", "/runs/wait", runs.wait),
         ("GET", "/runs/{run_id}/stream", runs.join_stream),
     ):
-        router.add_api_route(
-            path, answering(endpoint), methods=[method], response_model=None, summary=method
-        )
+        answer = answering(endpoint, refused)
+        router.add_api_route(path, answer, methods=[method], response_model=None, summary=method)
     return router

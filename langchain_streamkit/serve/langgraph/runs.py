@@ -8,6 +8,7 @@ after it, on any server that shares the log.
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 from uuid import uuid4
@@ -15,25 +16,25 @@ from uuid import uuid4
 import msgspec
 from starlette.responses import Response
 
-from langchain_streamkit.errors import LogUnavailable, RunGone
-from langchain_streamkit.events import TERMINAL_TYPES, RunStarted
+from langchain_streamkit.errors import RunGone
+from langchain_streamkit.events import RunStarted
 from langchain_streamkit.manager.thread_states import ThreadStates
-from langchain_streamkit.serve.gone import Gone, until_gone
+from langchain_streamkit.serve.gone import until_gone
 from langchain_streamkit.serve.langgraph.answers import (
     flag,
     json_response,
     number,
     read_json,
+    refused,
     unprocessable,
 )
 from langchain_streamkit.serve.langgraph.assistants import checked_assistant
 from langchain_streamkit.serve.langgraph.requests import RunBody, answers_of, modes_of, wanted
 from langchain_streamkit.serve.langgraph.threads import begin_thread, threads_of
-from langchain_streamkit.serve.log_response import LogResponse
 from langchain_streamkit.serve.protocols.asked import Asked
 from langchain_streamkit.serve.refusals import LOGGER
 from langchain_streamkit.serve.requests import position_of
-from langchain_streamkit.wire.encoders import events_of
+from langchain_streamkit.serve.run_answers import RunAnswers
 from langchain_streamkit.wire.langgraph.classic import CAPTURE, ClassicEncoder
 from langchain_streamkit.wire.langgraph.log import ClassicLog
 from langchain_streamkit.wire.langgraph.runs import run_json
@@ -66,7 +67,8 @@ class RunEndpoints:
     def __init__(self, service: RunService, settings: ServeSettings) -> None:
         self._service = service
         self._manager = service.manager
-        self._settings = settings
+        self._max_body_bytes = settings.max_body_bytes
+        self._answers = RunAnswers(service, settings, refused)
 
     async def stream(self, request: Request) -> Response:
         """Start a run and stream it."""
@@ -135,16 +137,13 @@ class RunEndpoints:
         await self._manager.cancel(run.run_id, user=run.user)
         if not flag(request, "wait"):
             return Response(status_code=202)
-        try:
-            await until_gone(request, self._last_values(run))
-        except Gone:
-            return Response(status_code=499)  # which nobody reads
+        await until_gone(request, self._last_values(run))
         return Response(status_code=204)
 
     # ---- starting ----------------------------------------------------------------------------
 
     async def _start(self, request: Request, user: str | None) -> _Run:
-        body = await read_json(request, RunBody, self._settings.max_body_bytes)
+        body = await read_json(request, RunBody, self._max_body_bytes)
         checked_assistant(body.assistant_id, self._service.names)
         thread_id: str | None = request.path_params.get("thread_id")
         stateless = thread_id is None
@@ -156,7 +155,7 @@ class RunEndpoints:
         async with AsyncExitStack() as held:
             if not stateless:
                 async with self._service.serving(request) as runnable:
-                    answers = await self._answers(runnable, thread_id, user, body, asked.resume)
+                    answers = await self._by_id(runnable, thread_id, user, body, asked.resume)
             elif body.on_completion != "keep":
                 held.push_async_callback(self._forget, request, thread_id)
             given = Asked(
@@ -178,7 +177,7 @@ class RunEndpoints:
             )
         return _Run(run_id, thread_id, user, body.on_disconnect == "cancel")
 
-    async def _answers(
+    async def _by_id(
         self, runnable: Any, thread_id: str, user: str | None, body: RunBody, resume: Any
     ) -> Mapping[str, Any] | None:
         """Return the answers by id, of a thread that is there; None where nothing is answered."""
@@ -223,48 +222,33 @@ class RunEndpoints:
         place: AsyncExitStack,
         since: Position | None = None,
     ) -> Response:
-        async with place:
-            batches = await self._service.entries(run.run_id, since, framing.first, run.user)
-            return LogResponse(
-                self._manager,
-                run.run_id,
-                batches,
-                framing,
-                place=place.pop_all(),
-                ends_run=run.ends_run,
-                heartbeat_s=self._settings.heartbeat_s,
-                send_timeout_s=self._settings.send_timeout_s,
-                headers=_headers(run),
-            )
+        return await self._answers.stream(
+            run.run_id,
+            run.user,
+            framing,
+            place=place,
+            since=since,
+            ends_run=run.ends_run,
+            headers=_headers(run),
+        )
 
     async def _outcome(self, request: Request, run: _Run) -> Response:
-        await self._manager.attend(run.run_id)
-        gone = True
-        try:
-            found = await until_gone(request, self._last_values(run))
-            gone = False
-        except Gone:
-            return Response(status_code=499)
-        finally:
-            self._manager.leave(run.run_id, disconnected=gone, ends_run=run.ends_run)
+        work = partial(self._last_values, run)
+        found = await self._answers.awaited(request, run.run_id, work, ends_run=run.ends_run)
         return Response(found, 200, _headers(run), "application/json")
 
     async def _last_values(self, run: _Run) -> bytes:
         """Return the last ``values`` of a run, when it has ended, or its error."""
         encoder = ClassicEncoder(["values"])
         last = b"null"
-        batches = await self._service.entries(run.run_id, None, None, run.user)
-        async with aclosing(batches):
+        async with aclosing(self._service.events(run.run_id, run.user)) as batches:
             async for batch in batches:
-                for event in events_of(batch):
-                    for name, told in encoder.parts(event):
-                        if name == "values":
-                            last = told
-                        elif name == "error":
-                            last = b'{"__error__":%b}' % told
-                    if event.type in TERMINAL_TYPES:
-                        return last
-        raise LogUnavailable("the run's log ended before the run")
+                for name, told in (part for event in batch for part in encoder.parts(event)):
+                    if name == "values":
+                        last = told
+                    elif name == "error":
+                        last = b'{"__error__":%b}' % told
+        return last
 
     async def _about(self, run: _Run, headers: Mapping[str, str]) -> Response:
         told = await self._told(run.run_id, run.thread_id, run.user)

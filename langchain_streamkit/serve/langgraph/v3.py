@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from fastapi import APIRouter
-from starlette.requests import Request  # noqa: TC002 - FastAPI looks for it
 from starlette.responses import JSONResponse, Response
 
+from langchain_streamkit.serve.answering import answering
 from langchain_streamkit.serve.langgraph.v3_commands import ThreadCommands
 from langchain_streamkit.serve.langgraph.v3_errors import fault_of
 from langchain_streamkit.serve.langgraph.v3_reading import open_thread
 from langchain_streamkit.serve.langgraph.v3_socket import thread_sockets
 from langchain_streamkit.serve.langgraph.v3_stream import ThreadResponse
 from langchain_streamkit.serve.requests import read_json_body
-from langchain_streamkit.serve.settings import ServeSettings
 from langchain_streamkit.wire.langgraph.v3_commands import (
     CommandError,
     Subscribe,
@@ -29,18 +28,17 @@ from langchain_streamkit.wire.langgraph.v3_commands import (
 )
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from langchain_streamkit.serve.service import RunService
+    from langchain_streamkit.serve.settings import ServeSettings
 
 
-def langgraph_v3_routes(
-    service: RunService, *, max_body_bytes: int, heartbeat_s: float, send_timeout_s: float
-) -> APIRouter:
-    """Return the router of the protocol, at paths relative to its prefix. The options are those of
-    ``streamkit_router``; a stream's heartbeat comes every 5 seconds at least.
+def langgraph_v3_routes(service: RunService, settings: ServeSettings) -> APIRouter:
+    """Return the router of the protocol, at paths relative to its prefix.
 
     Clients read the state of threads and cancel runs by the paths of ``langgraph_routes``.
     """
-    settings = ServeSettings(max_body_bytes, heartbeat_s, send_timeout_s).checked()
     endpoints = ThreadEndpoints(service, settings)
     router = APIRouter(tags=["langgraph"])
     events = "/threads/{thread_id}/stream/events"
@@ -48,7 +46,8 @@ def langgraph_v3_routes(
         ("/threads/{thread_id}/commands", endpoints.command, "Send a command to a thread"),
         (events, endpoints.events, "Read what happens in a thread"),
     ):
-        router.add_api_route(path, endpoint, methods=["POST"], response_model=None, summary=summary)
+        answer = answering(endpoint, _refused)
+        router.add_api_route(path, answer, methods=["POST"], response_model=None, summary=summary)
     router.add_api_websocket_route(events, thread_sockets(service, settings))
     return router
 
@@ -63,30 +62,29 @@ class ThreadEndpoints:
     async def command(self, request: Request) -> Response:
         """Do a command, and answer it."""
         thread_id = request.path_params["thread_id"]
-        command = None
+        user = await self._service.user_of(request)
+        command = read_command(await read_json_body(request, self._settings.max_body_bytes))
+        commands = ThreadCommands(self._service, request, thread_id, user)
         try:
-            user = await self._service.user_of(request)
-            command = read_command(await read_json_body(request, self._settings.max_body_bytes))
-            commands = ThreadCommands(self._service, request, thread_id, user)
             return JSONResponse(await commands.do(command))
         except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
-            fault = fault_of(exc)
-            return fault.response() if command is None else fault.answer(command.id)
+            return fault_of(exc).answer(command.id)
 
     async def events(self, request: Request) -> Response:
         """Stream what a subscription selects, from run to run."""
         thread_id = request.path_params["thread_id"]
         manager = self._service.manager
-        try:
-            user = await self._service.user_of(request)
-            body = await read_json_body(request, self._settings.max_body_bytes)
-            wanted = _subscription(body).wanted()
-            async with AsyncExitStack() as place:
-                await place.enter_async_context(manager.place(user))
-                thread = await open_thread(self._service, request, thread_id, wanted, user)
-                return ThreadResponse(manager, thread, self._settings, place=place.pop_all())
-        except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
-            return fault_of(exc).response()
+        user = await self._service.user_of(request)
+        body = await read_json_body(request, self._settings.max_body_bytes)
+        wanted = _subscription(body).wanted()
+        async with AsyncExitStack() as place:
+            await place.enter_async_context(manager.place(user))
+            thread = await open_thread(self._service, request, thread_id, wanted, user)
+            return ThreadResponse(manager, thread, self._settings, place=place.pop_all())
+
+
+def _refused(error: Exception) -> Response:
+    return fault_of(error).response()
 
 
 def _subscription(body: bytes) -> Subscribe:

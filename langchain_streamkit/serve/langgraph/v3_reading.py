@@ -18,7 +18,7 @@ from langchain_streamkit.wire.langgraph.v3 import AgentEvents
 from langchain_streamkit.wire.langgraph.v3_frames import SEQS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from starlette.requests import HTTPConnection
 
@@ -38,8 +38,13 @@ class ThreadFrames:
         self.disconnected = False
         """To be set before the reading is broken off, where the client has really gone."""
 
-    async def batches(self) -> AsyncGenerator[list[Frame]]:
+    async def batches(
+        self, before_end: Callable[[int], Awaitable[None]] | None = None
+    ) -> AsyncGenerator[list[Frame]]:
         """Yield what comes, some at a time; does not end by itself.
+
+        ``before_end`` is awaited, with the number of the event that ends a run, when all before
+        that has been taken.
 
         Raises ``NotOwner`` when the thread turns out to be another user's, ``ReplayGap`` when a
         run is lost while it is read, ``LogUnavailable``.
@@ -48,9 +53,15 @@ class ThreadFrames:
             async for run in runs:
                 async with aclosing(self._read(run)) as batches:
                     async for batch in batches:
-                        wanted = [frame for frame in batch if self._wanted.takes(frame)]
-                        if wanted:
+                        end = batch.pop() if batch and batch[-1].is_end else None
+                        if wanted := [frame for frame in batch if self._wanted.takes(frame)]:
                             yield wanted
+                        if end is None:
+                            continue
+                        if before_end is not None:
+                            await before_end(end.seq)
+                        if self._wanted.takes(end):
+                            yield [end]
 
     async def _read(self, run: ThreadRun) -> AsyncGenerator[list[Frame]]:
         manager = self._service.manager

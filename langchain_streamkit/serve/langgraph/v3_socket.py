@@ -1,24 +1,31 @@
 """One WebSocket of a thread: commands and events of LangGraph's agent streaming protocol.
 
 Guarantees: each command is answered, once, under its number; a subscription's events come in
-order; what a client sends closes the socket only if it may not have it at all; closing the socket
-ends no run, unless the manager's ``on_disconnect`` says so.
+order, and the end of a run after all that any subscription is sent of it; what a client sends
+closes the socket only if it may not have it at all; closing the socket ends no run, unless the
+manager's ``on_disconnect`` says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from starlette.websockets import WebSocket  # noqa: TC002 - FastAPI looks for it
 
-from langchain_streamkit.serve.client_socket import SERVICE_RESTART, ClientSocket, serve_session
+from langchain_streamkit.serve.client_socket import SERVICE_RESTART
 from langchain_streamkit.serve.langgraph.v3_commands import ThreadCommands
 from langchain_streamkit.serve.langgraph.v3_errors import fault_of
+from langchain_streamkit.serve.langgraph.v3_meeting import Meeting
 from langchain_streamkit.serve.langgraph.v3_reading import open_thread
-from langchain_streamkit.serve.run_socket import MAX_SUBSCRIPTIONS, REFUSED
+from langchain_streamkit.serve.socket_session import (
+    MAX_SUBSCRIPTIONS,
+    REFUSED,
+    OpenSocket,
+    socket_endpoint,
+)
 from langchain_streamkit.wire.langgraph.v3_commands import (
     Command,
     CommandError,
@@ -34,6 +41,8 @@ from langchain_streamkit.wire.langgraph.v3_frames import Wanted
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from starlette.websockets import WebSocket
+
     from langchain_streamkit.serve.langgraph.v3_reading import ThreadFrames
     from langchain_streamkit.serve.service import RunService
     from langchain_streamkit.serve.settings import ServeSettings
@@ -48,27 +57,18 @@ def thread_sockets(
 ) -> Callable[[WebSocket], Awaitable[None]]:
     """Return the endpoint of a route with ``thread_id`` in its path."""
 
-    async def serve(websocket: WebSocket) -> None:
-        await ClientSocket.accept(websocket)  # a browser would not be told why it is refused
-        socket = ClientSocket(
-            websocket,
-            heartbeat_s=settings.heartbeat_s,
-            send_timeout_s=settings.send_timeout_s,
-            ping=_PING,
-        )
+    async def session(opened: OpenSocket) -> ThreadSocket:
+        websocket, _, _, user, _ = opened
         thread_id = websocket.path_params["thread_id"]
-        try:
-            user = await service.user_of(websocket)
-            await open_thread(service, websocket, thread_id, Wanted(()), user)
-        except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
-            fault = fault_of(exc)
-            await socket.hang_up(REFUSED + fault.status, fault.error.code)
-        else:
-            commands = ThreadCommands(service, websocket, thread_id, user)
-            session = ThreadSocket(socket, commands, settings.max_body_bytes)
-            await serve_session(socket, session, service.manager)
+        await open_thread(service, websocket, thread_id, Wanted(()), user)
+        return ThreadSocket(opened, ThreadCommands(service, websocket, thread_id, user))
 
-    return serve
+    return socket_endpoint(service, settings, session, ping=_PING, refused=_refused)
+
+
+def _refused(error: Exception) -> tuple[int, str]:
+    fault = fault_of(error)
+    return fault.status, fault.error.code
 
 
 class _Subscription:
@@ -78,19 +78,25 @@ class _Subscription:
         self.thread = thread
         self.place = place
         self.task: asyncio.Task[None] | None = None
+        self.begun = self.left = False
+
+    def leave(self) -> None:
+        """Send nothing more; a task that has not begun would not give its place back."""
+        self.left = True
+        if self.begun and self.task is not None:
+            self.task.cancel()
 
 
 class ThreadSocket:
     """One socket of one user."""
 
-    def __init__(
-        self, socket: ClientSocket, commands: ThreadCommands, max_frame_bytes: int
-    ) -> None:
-        self._socket = socket
+    def __init__(self, opened: OpenSocket, commands: ThreadCommands) -> None:
+        self._socket = opened.socket
         self._commands = commands
-        self._max_frame_bytes = max_frame_bytes
+        self._max_frame_bytes = opened.max_frame_bytes
         self._open: dict[str, _Subscription] = {}
         self._made = 0
+        self._meeting = Meeting()
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def read(self) -> None:
@@ -102,14 +108,14 @@ class ThreadSocket:
                 answer = await self._do(command)
             except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
                 answer = failure(None if command is None else command.id, fault_of(exc).error)
+            self._meeting.heard()
             await self._write(answer)
 
     def stop(self, *, disconnected: bool) -> None:
         """See ``SocketSession``."""
         for subscription in self._open.values():
             subscription.thread.disconnected = disconnected
-            if subscription.task is not None:
-                subscription.task.cancel()
+            subscription.leave()
 
     async def say_goodbye(self) -> None:
         """See ``SocketSession``: the code makes both clients come back."""
@@ -147,6 +153,7 @@ class ThreadSocket:
         self._made += 1
         name = f"subscription-{self._made}"
         self._open[name] = subscription
+        self._meeting.join(name, wanted.since)
         subscription.task = asyncio.create_task(self._send(name, subscription))
         self.tasks.add(subscription.task)
         subscription.task.add_done_callback(self.tasks.discard)
@@ -156,12 +163,17 @@ class ThreadSocket:
         subscription = self._open.pop(name, None)
         if subscription is None or subscription.task is None:
             raise CommandError("no_such_subscription", f"there is no subscription {name!r}")
-        subscription.task.cancel()
+        subscription.leave()
         await asyncio.wait({subscription.task})
 
     async def _send(self, name: str, subscription: _Subscription) -> None:
         try:
-            async with subscription.place, aclosing(subscription.thread.batches()) as batches:
+            before_end = partial(self._meeting.end, name)
+            found = subscription.thread.batches(before_end)
+            async with subscription.place, aclosing(found) as batches:
+                subscription.begun = True
+                if subscription.left:
+                    return
                 async for batch in batches:
                     for frame in batch:
                         await self._socket.write(frame.json().decode())
@@ -174,6 +186,7 @@ class ThreadSocket:
             await self._socket.hang_up(REFUSED + fault.status, fault.error.code)
         finally:
             self._open.pop(name, None)
+            self._meeting.leave(name)
 
     async def _write(self, answer: Data) -> None:
         await self._socket.write(msgspec.json.encode(answer).decode())

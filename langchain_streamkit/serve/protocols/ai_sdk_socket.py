@@ -8,25 +8,27 @@ Frames: https://ai-sdk.dev/docs/ai-sdk-ui/transport, and docs/ai-sdk.md.
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
-from starlette.websockets import WebSocket  # noqa: TC002 - FastAPI looks for it
 
-from langchain_streamkit.errors import LogUnavailable
-from langchain_streamkit.events import TERMINAL_TYPES
-from langchain_streamkit.serve.client_socket import ClientSocket, serve_session
 from langchain_streamkit.serve.protocols.ai_sdk import asked_by
 from langchain_streamkit.serve.refusals import broken_off, refusal_of
-from langchain_streamkit.serve.run_socket import MAX_SUBSCRIPTIONS, REFUSED
+from langchain_streamkit.serve.socket_session import (
+    MAX_SUBSCRIPTIONS,
+    REFUSED,
+    OpenSocket,
+    socket_endpoint,
+)
 from langchain_streamkit.wire.ai_sdk.chunks import UIMessageChunks
 from langchain_streamkit.wire.ai_sdk.request import read_chat_request
-from langchain_streamkit.wire.encoders import events_of
 from langchain_streamkit.wire.openai.terms import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from starlette.websockets import WebSocket
 
     from langchain_streamkit.serve.protocols.ai_sdk import AiSdk
     from langchain_streamkit.serve.service import RunService
@@ -52,57 +54,31 @@ def chat_sockets(
 ) -> Callable[[WebSocket], Awaitable[None]]:
     """Return the endpoint of a route."""
 
-    async def serve(websocket: WebSocket) -> None:
-        await ClientSocket.accept(websocket)  # a browser would not be told why it is refused
-        socket = ClientSocket(
-            websocket,
-            ping=PING,
-            heartbeat_s=settings.heartbeat_s,
-            send_timeout_s=settings.send_timeout_s,
-        )
-        try:
-            user = await service.user_of(websocket)
-        except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
-            refusal = refusal_of(exc)
-            await socket.hang_up(REFUSED + refusal.status, refusal.error["code"])
-        else:
-            session = ChatSocket(websocket, socket, service, user, settings, ai_sdk)
-            await serve_session(socket, session, service.manager)
+    async def session(opened: OpenSocket) -> ChatSocket:
+        return ChatSocket(opened, ai_sdk)
 
-    return serve
+    return socket_endpoint(service, settings, session, ping=PING)
 
 
 class ChatSocket:
     """One socket of one user; a ``SocketSession``."""
 
-    def __init__(
-        self,
-        websocket: WebSocket,
-        socket: ClientSocket,
-        service: RunService,
-        user: str | None,
-        settings: ServeSettings,
-        ai_sdk: AiSdk,
-    ) -> None:
-        self.websocket = websocket
-        self.socket = socket
-        self.service = service
-        self.user = user
+    def __init__(self, opened: OpenSocket, ai_sdk: AiSdk) -> None:
+        self.opened = opened
         self.ai_sdk = ai_sdk
-        self._max_frame_bytes = settings.max_body_bytes
         self._open: dict[str, ChatStream] = {}
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def read(self) -> None:
         """See ``SocketSession``."""
-        async for text in self.socket.frames():
-            if text is None or len(text.encode("utf-8", "replace")) > self._max_frame_bytes:
-                await self.socket.hang_up(REFUSED + 400, "invalid_frame")
-                return
-            try:
-                asked = _decode(text)
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
-                await self.socket.hang_up(REFUSED + 400, "invalid_frame")
+        socket, most = self.opened.socket, self.opened.max_frame_bytes
+        async for text in socket.frames():
+            asked = None
+            if text is not None and len(text.encode("utf-8", "replace")) <= most:
+                with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+                    asked = _decode(text)
+            if text is None or asked is None:
+                await socket.hang_up(REFUSED + 400, "invalid_frame")
                 return
             await self._do(asked, text)
 
@@ -113,7 +89,7 @@ class ChatSocket:
                 open_one.abort()
         elif open_one is not None or len(self._open) >= MAX_SUBSCRIPTIONS:
             said = f"this request is open, or {MAX_SUBSCRIPTIONS} others are; wait for one to end"
-            await self.socket.write(_error(asked.request_id, said))
+            await self.opened.socket.write(_error(asked.request_id, said))
         else:
             stream = self._open[asked.request_id] = ChatStream(self, asked, text)
             self.tasks.add(stream.task)
@@ -131,7 +107,7 @@ class ChatSocket:
     async def say_goodbye(self) -> None:
         """See ``SocketSession``: a request without a last frame would be waited for."""
         for request_id in list(self._open):
-            await self.socket.write_last(_error(request_id, _BYE))
+            await self.opened.socket.write_last(_error(request_id, _BYE))
 
 
 class ChatStream:
@@ -161,9 +137,10 @@ class ChatStream:
 
     async def _serve(self) -> None:
         session, request_id = self._session, self._asked.request_id
-        manager = session.service.manager
+        opened = session.opened
+        manager = opened.service.manager
         try:
-            async with manager.place(session.user):
+            async with manager.place(opened.user):
                 last = await self._answer()
         except asyncio.CancelledError:
             if not self._left:
@@ -175,41 +152,35 @@ class ChatStream:
         finally:
             session.freed(request_id)
         if self._aborted and self._run_id is not None:
-            await manager.cancel(self._run_id, user=session.user)
+            await manager.cancel(self._run_id, user=opened.user)
         if not self._left:
-            await session.socket.write(last)
+            await opened.socket.write(last)
 
     async def _answer(self) -> str:
         """Send all chunks; return the last frame."""
-        session, asked = self._session, self._asked
-        service = session.service
+        _, socket, service, user, _ = self._session.opened
+        asked, ai_sdk = self._asked, self._session.ai_sdk
         if asked.type == "resume":
-            self._run_id = await service.manager.active(asked.id, user=session.user)
+            self._run_id = await service.manager.active(asked.id, user=user)
             if self._run_id is None:
                 return _frame("no-active", asked.request_id)
         else:
-            chat = read_chat_request(self._body())
-            encoder = session.ai_sdk.new_encoder()
-            self._run_id = await service.start(
-                session.websocket, asked_by(chat, encoder), session.user
-            )
-        batches = await service.entries(self._run_id, None, None, session.user)
-        chunks = UIMessageChunks(session.ai_sdk.sdk_version or 7)
+            given = asked_by(read_chat_request(self._body()), ai_sdk.new_encoder())
+            self._run_id = await service.start(self._session.opened.websocket, given, user)
+        chunks = UIMessageChunks(ai_sdk.sdk_version or 7)
         await service.manager.attend(self._run_id)
         try:
             self._reading = True
             if self._left:
                 return ""
-            async with aclosing(batches):
+            async with aclosing(service.events(self._run_id, user)) as batches:
                 async for batch in batches:
-                    for event in events_of(batch):
+                    for event in batch:
                         await self._send(chunks.feed(event))
-                        if event.type in TERMINAL_TYPES:
-                            return _frame("end", asked.request_id)
-                    await session.socket.give_way(len(batch.data))
+                    await socket.give_way(len(batch))
         finally:
             service.manager.leave(self._run_id, disconnected=self._disconnected)
-        raise LogUnavailable("the run's log ended before the run")
+        return _frame("end", asked.request_id)
 
     async def _send(self, chunks: list[dict[str, Any]]) -> None:
         for chunk in chunks:
@@ -217,7 +188,7 @@ class ChatStream:
                 return
             frame = _frame("chunk", self._asked.request_id, sequence=self._number, chunk=chunk)
             self._number += 1
-            await self._session.socket.write(frame)
+            await self._session.opened.socket.write(frame)
 
     def _body(self) -> bytes:
         """What HTTP would have sent: the transport's own keys, and those of ``body``."""

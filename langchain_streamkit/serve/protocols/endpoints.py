@@ -5,29 +5,29 @@ Guarantees: as those of the router; whatever is refused, is refused in the proto
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request  # noqa: TC002 - FastAPI looks for it
 from starlette.responses import JSONResponse, Response
 
-from langchain_streamkit.errors import LogUnavailable
-from langchain_streamkit.events import TERMINAL_TYPES
-from langchain_streamkit.serve.gone import Gone, until_gone
-from langchain_streamkit.serve.log_response import LogResponse
 from langchain_streamkit.serve.protocols.openai import model_body, models_body, no_such_model
 from langchain_streamkit.serve.refusals import refusal_of
 from langchain_streamkit.serve.requests import read_json_body
-from langchain_streamkit.wire.encoders import EncodedLog, events_of
+from langchain_streamkit.serve.run_answers import RunAnswers
+from langchain_streamkit.wire.encoders import EncodedLog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Iterable
+
+    from starlette.requests import Request
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.serve.protocols.ai_sdk import AiSdk
-    from langchain_streamkit.serve.protocols.asked import Asked, FrontEnd
+    from langchain_streamkit.serve.protocols.asked import FrontEnd
     from langchain_streamkit.serve.service import RunService
     from langchain_streamkit.serve.settings import ServeSettings
+    from langchain_streamkit.wire.openai.terms import Reply
 
 
 class FrontEndpoints:
@@ -37,79 +37,53 @@ class FrontEndpoints:
         self.service = service
         self.front = front
         self._manager = service.manager
-        self._settings = settings
+        self._max_body_bytes = settings.max_body_bytes
+        self._answers = RunAnswers(service, settings, self.refused)
 
-    def refusing(
-        self, endpoint: Callable[[Request], Awaitable[Response]]
-    ) -> Callable[[Request], Awaitable[Response]]:
-        """Answer what the endpoint raises in the protocol's form."""
-
-        async def answer(request: Request) -> Response:
-            try:
-                return await endpoint(request)
-            except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
-                return self.front.refusal(refusal_of(exc))
-
-        return answer
+    def refused(self, error: Exception) -> Response:
+        """Tell what an endpoint raises in the protocol's form."""
+        return self.front.refusal(refusal_of(error))
 
     async def start(self, request: Request) -> Response:
         """Start the run that is asked for; its stream, or its whole answer."""
         user = await self.service.user_of(request)
-        body = await read_json_body(request, self._settings.max_body_bytes)
+        body = await read_json_body(request, self._max_body_bytes)
         asked = self.front.read(body, self.service.names)
         async with AsyncExitStack() as place:
             await place.enter_async_context(self._manager.place(user))
             run_id = await self.service.start(request, asked, user)
             if asked.reply is not None:
-                return await self._reply(request, run_id, asked, user)
+                return await self._whole(request, run_id, asked.reply, user)
             return await self.stream(run_id, asked.encoder, user, place.pop_all())
 
     async def stream(
         self, run_id: str, encoder: Any, user: str | None, place: AsyncExitStack
     ) -> Response:
         """Return the stream of a run, from its beginning."""
-        async with place:
-            framing = EncodedLog(encoder)
-            batches = await self.service.entries(run_id, None, framing.first, user)
-            return LogResponse(
-                self._manager,
-                run_id,
-                batches,
-                framing,
-                place=place.pop_all(),
-                ends_run=not self.front.resumes,
-                heartbeat_s=self._settings.heartbeat_s,
-                send_timeout_s=self._settings.send_timeout_s,
-                headers={"X-Run-Id": run_id},
-            )
+        return await self._answers.stream(
+            run_id,
+            user,
+            EncodedLog(encoder),
+            place=place,
+            ends_run=not self.front.resumes,
+            headers={"X-Run-Id": run_id},
+        )
 
-    async def _reply(
-        self, request: Request, run_id: str, asked: Asked, user: str | None
+    async def _whole(
+        self,
+        request: Request,
+        run_id: str,
+        reply_to: Callable[[Iterable[Event]], Reply],
+        user: str | None,
     ) -> Response:
-        assert asked.reply is not None  # noqa: S101 - that is why it was called
-        await self._manager.attend(run_id)
-        gone = True
-        try:
-            events = await until_gone(request, self._events(run_id, user))
-            gone = False
-        except Gone:
-            return Response(status_code=499)  # which nobody reads
-        finally:
-            self._manager.leave(run_id, disconnected=gone, ends_run=True)
-        reply = asked.reply(events)
+        work = partial(self._events, run_id, user)
+        reply = reply_to(await self._answers.awaited(request, run_id, work, ends_run=True))
         headers = {**reply.headers, "X-Run-Id": run_id}
         return Response(reply.body, reply.status, headers, "application/json")
 
     async def _events(self, run_id: str, user: str | None) -> list[Event]:
         """All events of a run, when it has ended."""
-        found: list[Event] = []
-        batches = await self.service.entries(run_id, None, None, user)
-        async with aclosing(batches):
-            async for batch in batches:
-                found += events_of(batch)
-                if found and found[-1].type in TERMINAL_TYPES:
-                    return found
-        raise LogUnavailable("the run's log ended before the run")
+        return [event async for batch in self.service.events(run_id, user) for event in batch]
 
 
 class ModelEndpoints(FrontEndpoints):

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.serve.answering import answering
 from langchain_streamkit.serve.langgraph.routes import langgraph_routes
 from langchain_streamkit.serve.langgraph.v3 import langgraph_v3_routes
 from langchain_streamkit.serve.protocols.ag_ui import AgUi
@@ -66,7 +67,7 @@ def endpoints_of(
     found: list[Endpoint] = []
 
     def add(ends: FrontEndpoints, method: str, path: str, answer: Callable[[Request], Any]) -> None:
-        found.append(Endpoint(method, path, ends.refusing(answer)))
+        found.append(Endpoint(method, path, answering(answer, ends.refused)))
 
     if "ai-sdk" in protocols:
         chats = ChatEndpoints(service, ai_sdk, settings)
@@ -103,5 +104,4 @@ def routers_of(
     """Return the protocols that have routers of their own."""
     if "langgraph" not in protocols:
         return []
-    options = settings._asdict()
-    return [langgraph_routes(service, **options), langgraph_v3_routes(service, **options)]
+    return [langgraph_routes(service, settings), langgraph_v3_routes(service, settings)]

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.events import Event
     from langchain_streamkit.runs.async_run import AsyncRun
     from langchain_streamkit.serve.protocols.asked import Asked, FrontEnd
-    from langchain_streamkit.serve.sse_response import WireProtocol
+    from langchain_streamkit.wire.encoders import WireProtocol
 
 _FRONT_ENDS: Final[Mapping[str, Callable[[], FrontEnd]]] = {
     "native": Native,

@@ -15,7 +15,7 @@ from langchain_streamkit.wire.ag_ui.run import AgUiRun
 from langchain_streamkit.wire.sse import OK, PING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from langchain_streamkit.events import Event
     from langchain_streamkit.wire.ag_ui.request import AgUiRequest
@@ -59,6 +59,18 @@ class AgUiEncoder:
             return [piece.frame(event.args if isinstance(event, ToolCallDelta) else event.text)]
         return [frame(told) for told in self._run.feed(event)]
 
+    def of_text(self, delta: TextDelta, /) -> Callable[[int, int, str, int | None], bytes]:
+        """Return what makes the frames of further deltas of the open block of ``delta``; see
+        ``TextEncoder``.
+        """
+        piece = self._run.pieces.get((delta.message_id, delta.index))
+        return _unsaid if piece is None else piece.of_text()
+
     def broken_off(self, code: str, message: str, /) -> list[bytes]:
         """Return the frame that says that no more can be had."""
         return [frame(told) for told in self._run.broken_off(code, message)]
+
+
+def _unsaid(_seq: int, _ts: int, _text: str, _tokens: int | None) -> bytes:
+    """The frame of text that the client is not told of as it streams."""
+    return b""

@@ -48,3 +48,13 @@ class Piece:
         """Return the frame of one piece."""
         self._keep(text)
         return self._head + to_json(text) + _END
+
+    def of_text(self) -> Callable[[int, int, str, int | None], bytes]:
+        """Return what makes the frames of pieces; see ``TextEncoder``."""
+        head, keep = self._head, self._keep
+
+        def frame(_seq: int, _ts: int, text: str, _tokens: int | None) -> bytes:
+            keep(text)
+            return head + _encode(text) + _END
+
+        return frame

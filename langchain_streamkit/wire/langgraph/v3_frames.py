@@ -39,6 +39,11 @@ class Frame(NamedTuple):
     namespace: Namespace
     event: Data
 
+    @property
+    def is_end(self) -> bool:
+        """Whether it ends a run."""
+        return self.seq % SEQS == SEQS - 1
+
     def json(self) -> bytes:
         """Return the event as JSON, in one line."""
         try:

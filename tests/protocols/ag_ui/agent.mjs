@@ -1,13 +1,12 @@
 // Runs of AG-UI's own HttpAgent: each line on stdin is a conversation, each line on stdout what
 // became of it.
-import { createInterface } from "node:readline";
+import { answerWith } from "../lines.mjs";
 
 const { HttpAgent } = await import(process.argv[2]);
-const warned = [];
-console.warn = (...what) => warned.push(what.map(String).join(" "));
 /** A run that failed says so, and is told of by itself. */
+const { error: complain } = console;
 console.error = (what, ...more) => {
-  if (what !== "Agent execution failed:") console.warn(what, ...more);
+  if (what !== "Agent execution failed:") complain(what, ...more);
 };
 
 /** A body in pieces of a size, without a network. */
@@ -57,13 +56,4 @@ async function play({ url, threadId, messages, state, body, size, runs }) {
   return { runs: told };
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  warned.length = 0;
-  let answer;
-  try {
-    answer = await play(JSON.parse(line));
-  } catch (error) {
-    answer = { broken: String(error?.stack ?? error) };
-  }
-  process.stdout.write(JSON.stringify({ ...answer, warned }) + "\n");
-}
+await answerWith(play);

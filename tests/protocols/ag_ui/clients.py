@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from scripts.install_ag_ui import COMMAND, PACKAGE, installed
-from tests.client.node import find_node
-from tests.conftest import require
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from scripts.npm import AG_UI
+from tests.protocols.node import NodeProcess
 
 SCRIPT = Path(__file__).parent / "agent.mjs"
 FRAME = b"data: "
@@ -44,35 +39,11 @@ class Ran(NamedTuple):
         return [event for event in self.events if event["type"] == kind]
 
 
-class Client:
+class Client(NodeProcess):
     """One process, for any number of conversations."""
 
     def __init__(self) -> None:
-        require(installed() or None, "AG-UI's client (npm)", COMMAND)
-        entry = PACKAGE / "dist" / "index.mjs"
-        self._process = subprocess.Popen(
-            [find_node(), str(SCRIPT), entry.resolve().as_uri()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin
-        assert stdout
-        stdin.close()
-        stdout.close()
-        assert self._process.wait(10) == 0
+        super().__init__(AG_UI, SCRIPT, "@ag-ui/client/dist/index.mjs")
 
     def runs(self, url: str, *runs: dict[str, Any], **given: Any) -> list[Ran]:
         """Run an agent several times; by default, the user says something once."""
@@ -92,14 +63,7 @@ class Client:
         return Ran(**told)
 
     def _play(self, **given: Any) -> list[dict[str, Any]]:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin
-        assert stdout
-        stdin.write(json.dumps({"threadId": "thread-1", **given}) + "\n")
-        stdin.flush()
-        told: dict[str, Any] = json.loads(stdout.readline())
-        assert "broken" not in told, told["broken"]
-        assert not told["warned"], told["warned"]
+        told = self.ask_silent(**{"threadId": "thread-1", **given})
         runs: list[dict[str, Any]] = told["runs"]
         return runs
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tests.pages import fenced, page, run_code
 from tests.serve.servers import serving
-from tests.test_project import PACKAGE, ROOT
+from tests.test_project import PACKAGE
 
 if TYPE_CHECKING:
     from tests.protocols.ag_ui.clients import Client
 
-PAGE = (ROOT / "docs" / "ag-ui.md").read_text(encoding="utf-8")
+PAGE = page("ag-ui.md")
 
 
 def test_application_of_the_page_serves_the_client(client: Client) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    names: dict[str, Any] = {"__name__": "page"}
-    exec(compile(code, "ag-ui.md", "exec", dont_inherit=True), names)
+    (code,) = fenced(PAGE)
+    names = run_code(code, "ag-ui.md")
     with serving(names["app"]) as where:
         ran = client.run(f"http://{where}/ag-ui")
     assert ran.messages[-1]["content"] == "Hello from LangChain"

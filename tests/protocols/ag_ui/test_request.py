@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from langchain_streamkit import StreamUsageError
 from langchain_streamkit.wire.ag_ui.request import AgUiRequest, read_run_input
+from tests.protocols.bodies import VALUES, refusal
 
 HELLO = {"id": "u1", "role": "user", "content": "hi"}
 
@@ -31,13 +32,6 @@ def result(content: Any = "3", name: str = "c1", **more: Any) -> dict[str, Any]:
 def read(*messages: dict[str, Any], **body: Any) -> AgUiRequest:
     given = {"threadId": "t", "runId": "r", "messages": messages, **body}
     return read_run_input(json.dumps(given).encode())
-
-
-def refused(*messages: dict[str, Any], **body: Any) -> str:
-    with pytest.raises(StreamUsageError) as caught:
-        read(*messages, **body)
-    assert caught.value.wire == str(caught.value)
-    return str(caught.value)
 
 
 def test_everything_the_client_says_is_in_the_request() -> None:
@@ -175,7 +169,7 @@ def test_answers_are_by_interrupt(payload: Any) -> None:
 
 def test_interrupt_that_is_answered_twice_is_refused() -> None:
     entry = {"interruptId": "i1", "status": "cancelled"}
-    assert "resume[1].interruptId: 'i1' is answered twice" in refused(resume=[entry, entry])
+    assert "resume[1].interruptId: 'i1' is answered twice" in refusal(read, resume=[entry, entry])
 
 
 @pytest.mark.parametrize(
@@ -195,31 +189,22 @@ def test_interrupt_that_is_answered_twice_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_with_the_place(message: Any, said: str) -> None:
-    assert said in refused(message)
+    assert said in refusal(read, message)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"threadId": "t"}', b"[" * 99999])
 def test_body_that_is_no_input_is_refused(body: bytes) -> None:
-    with pytest.raises(StreamUsageError, match="RunAgentInput") as caught:
-        read_run_input(body)
-    assert caught.value.wire
+    assert "RunAgentInput" in refusal(read_run_input, body)
 
 
-_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
-    max_leaves=5,
-)
 _ids = st.sampled_from(["c1", "c1#2", "c1/result", "", "#2"])
 _roles = ["developer", "system", "user", "assistant", "tool", "reasoning", "activity"]
 _messages = st.fixed_dictionaries(
-    {"id": _ids, "role": st.sampled_from(_roles), "content": _values | st.text(max_size=3)},
+    {"id": _ids, "role": st.sampled_from(_roles), "content": VALUES | st.text(max_size=3)},
     optional={
         "toolCallId": _ids,
         "toolCalls": st.lists(st.builds(call, _ids, st.text(max_size=3)), max_size=3),
-        "encryptedValue": _values,
+        "encryptedValue": VALUES,
         "subagentRunId": st.none() | st.text(max_size=2),
         "error": st.text(max_size=2),
     },

@@ -5,85 +5,55 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from langchain_streamkit import StreamUsageError, astream
 from langchain_streamkit.wire.ai_sdk.encoder import AiSdkEncoder
 from langchain_streamkit.wire.ai_sdk.request import ChatRequest, read_chat_request
-from tests.serve.servers import serving
+from tests.protocols.apps import RunServer, at_uvicorn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from starlette.requests import Request
 
-    from langchain_streamkit import AsyncRun, RunSnapshot
     from langchain_streamkit.events import Event
 
 
-class Server:
-    """Makes one run of ``runnable`` for each request, and keeps what it told."""
-
+class Server(RunServer[ChatRequest]):
     def __init__(self, runnable: Any, *, value: Any, version: Any, thread: bool = True) -> None:
-        self.runnable = runnable
-        self.value = value
-        """The input of each run; what was asked, if None."""
+        super().__init__(runnable, value=value, thread=thread)
         self.version = version
-        self.thread = thread
-        self.runs: list[AsyncRun[Any]] = []
-        self.requests: list[ChatRequest] = []
-        self.events: list[list[Event]] = []
-        self.url = ""
 
-    @property
-    def snapshot(self) -> RunSnapshot:
-        return self.runs[-1].snapshot
+    def read(self, body: bytes) -> ChatRequest:
+        return read_chat_request(body)
 
-    async def post(self, request: Request) -> Response:
-        try:
-            asked = read_chat_request(await request.body())
-        except StreamUsageError as exc:
-            return PlainTextResponse(exc.wire, 422)
-        self.requests.append(asked)
-        run = self.run(asked)
-        self.runs.append(run)
-        return self.response(self.frames(run))
+    def input_of(self, asked: ChatRequest) -> dict[str, Any]:
+        return {"messages": asked.new_messages}
 
-    def run(self, asked: ChatRequest) -> AsyncRun[Any]:
-        options: dict[str, Any] = {"config": {"metadata": asked.metadata}}
-        if asked.resume is not None:
-            from langgraph.types import Command
+    def options_of(self, asked: ChatRequest) -> dict[str, Any]:
+        return {"config": {"metadata": asked.metadata}}
 
-            value: Any = Command(resume=asked.resume)
-        else:
-            value = self.value or {"messages": asked.new_messages}
-        if self.thread:
-            options["thread_id"] = asked.thread_id
-        return astream(self.runnable, value, **options)
+    def response(self, frames: AsyncIterator[bytes]) -> StreamingResponse:
+        encoder = AiSdkEncoder(sdk_version=self.version)
+        return StreamingResponse(
+            frames, media_type=encoder.media_type, headers=dict(encoder.headers)
+        )
+
+    async def frames(
+        self, events: AsyncIterator[Event], asked: ChatRequest
+    ) -> AsyncIterator[bytes]:
+        encoder = AiSdkEncoder(sdk_version=self.version)
+        yield encoder.opening()
+        async for event in events:
+            for frame in encoder.encode(event):
+                yield frame
 
     async def get(self, request: Request) -> Response:
         """The last run from its beginning, if there is one."""
         if not self.events:
             return Response(status_code=204)
         return self.response(self.replay(self.events[-1]))
-
-    def response(self, frames: AsyncIterator[bytes]) -> Response:
-        encoder = AiSdkEncoder(sdk_version=self.version)
-        return StreamingResponse(
-            frames, media_type=encoder.media_type, headers=dict(encoder.headers)
-        )
-
-    async def frames(self, run: AsyncRun[Any]) -> AsyncIterator[bytes]:
-        encoder = AiSdkEncoder(sdk_version=self.version)
-        told: list[Event] = []
-        self.events.append(told)
-        yield encoder.opening()
-        async for event in run:
-            told.append(event)
-            for frame in encoder.encode(event):
-                yield frame
 
     async def replay(self, events: list[Event]) -> AsyncIterator[bytes]:
         encoder = AiSdkEncoder(sdk_version=self.version)
@@ -102,8 +72,7 @@ def served(
         Route("/api/chat", server.post, methods=["POST"]),
         Route("/api/chat/{id}/stream", server.get),
     ]
-    with serving(Starlette(routes=routes)) as where:
-        server.url = f"http://{where}/api/chat"
+    with at_uvicorn(server, "/api/chat", *routes):
         yield server
 
 
@@ -124,6 +93,5 @@ class Bytes:
 @contextmanager
 def serving_bytes() -> Iterator[Bytes]:
     given = Bytes()
-    with serving(Starlette(routes=[Route("/", given.post, methods=["POST"])])) as where:
-        given.url = f"http://{where}/"
+    with at_uvicorn(given, "/", Route("/", given.post, methods=["POST"])):
         yield given

@@ -1,10 +1,8 @@
 // Chats of the AI SDK, as `useChat` has them: each line on stdin is one, each line on stdout what
 // became of it.
-import { createInterface } from "node:readline";
+import { answerWith } from "../lines.mjs";
 
 const ai = await import(process.argv[2]);
-const warned = [];
-for (const name of ["warn", "error"]) console[name] = (...what) => warned.push(what.join(" "));
 
 /** The state that a framework's hook keeps; it only remembers. */
 class State {
@@ -66,13 +64,4 @@ async function play({ url, id, messages = [], steps, automatically = [], socket,
   return { messages: chat.messages, status: chat.status, error: chat.error?.message, ...told };
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  warned.length = 0;
-  let answer;
-  try {
-    answer = await play(JSON.parse(line));
-  } catch (error) {
-    answer = { failed: String(error?.stack ?? error) };
-  }
-  process.stdout.write(JSON.stringify({ ...answer, warned }) + "\n");
-}
+await answerWith(play);

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-from scripts.install_ai_sdk import COMMAND, FOLDER, installed
-from tests.client.node import find_node, websocket_options
-from tests.conftest import require
+from scripts.npm import AI_SDK
+from tests.protocols.node import NodeProcess
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
-VERSIONS = (5, 6, 7)
+ENTRIES = {5: "ai5/dist/index.mjs", 6: "ai6/dist/index.mjs", 7: "ai7/dist/index.js"}
+VERSIONS = tuple(ENTRIES)
 SCRIPT = Path(__file__).parent / "chat.mjs"
 
 
@@ -38,49 +33,15 @@ class Chat(NamedTuple):
         return message
 
 
-class Client:
+class Client(NodeProcess):
     """One version of the AI SDK in one process, for any number of chats."""
 
     def __init__(self, version: int) -> None:
-        require(installed() or None, "the AI SDK (npm)", COMMAND)
+        super().__init__(AI_SDK, SCRIPT, ENTRIES[version])
         self.version = version
-        package = FOLDER / "node_modules" / f"ai{version}"
-        exports = json.loads((package / "package.json").read_text())["exports"]["."]
-        entry = package / exports["import"]
-        node = find_node()
-        self._process = subprocess.Popen(
-            [node, *websocket_options(node), str(SCRIPT), entry.resolve().as_uri()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin
-        assert stdout
-        stdin.close()
-        stdout.close()
-        assert self._process.wait(10) == 0
 
     def chat(self, url: str, *steps: dict[str, Any], **given: Any) -> Chat:
         """Play a chat; by default, the user says something once."""
         asked = {"url": url, "id": "chat-1", "steps": steps or [{"send": {"text": "hi"}}], **given}
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin
-        assert stdout
-        stdin.write(json.dumps(asked) + "\n")
-        stdin.flush()
-        told: dict[str, Any] = json.loads(stdout.readline())
-        assert not told.pop("warned"), told
-        assert "failed" not in told, told["failed"]
+        told = self.ask_silent(**asked)
         return Chat(**{"error": None, **told})

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tests.pages import fenced, page, run_code
 from tests.serve.servers import serving
-from tests.test_project import PACKAGE, ROOT
+from tests.test_project import PACKAGE
 
 if TYPE_CHECKING:
     from tests.protocols.ai_sdk.clients import Client
 
-PAGE = (ROOT / "docs" / "ai-sdk.md").read_text(encoding="utf-8")
+PAGE = page("ai-sdk.md")
 
 
 def test_application_of_the_page_serves_the_ai_sdk(client: Client) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    names: dict[str, Any] = {"__name__": "page"}
-    exec(compile(code, "ai-sdk.md", "exec", dont_inherit=True), names)
+    (code,) = fenced(PAGE)
+    names = run_code(code, "ai-sdk.md")
     with serving(names["app"]) as where:
         chat = client.chat(f"http://{where}/api/chat")
     assert chat.answer["parts"][-1]["text"] == "Hello from LangChain"

@@ -12,6 +12,7 @@ from langgraph_sdk import get_client, get_sync_client
 from langchain_streamkit import RunManager
 from langchain_streamkit.serve.langgraph.routes import langgraph_routes
 from langchain_streamkit.serve.service import Hooks, RunService
+from langchain_streamkit.serve.settings import ServeSettings
 from tests.serve.servers import serving
 
 if TYPE_CHECKING:
@@ -65,9 +66,7 @@ def served(
         allow_origins=(),
         name=name,
     )
-    router = langgraph_routes(
-        service, max_body_bytes=max_body_bytes, heartbeat_s=heartbeat_s, send_timeout_s=30
-    )
+    router = langgraph_routes(service, ServeSettings(max_body_bytes, heartbeat_s, 30))
     app = FastAPI(lifespan=manager.lifespan)
     app.include_router(router, prefix=prefix)
     with serving(app, lifespan="on") as where:

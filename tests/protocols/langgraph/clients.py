@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-from scripts.install_langgraph_js import COMMAND, FOLDER, installed
-from tests.client.node import find_node
-from tests.conftest import require
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from scripts.npm import LANGGRAPH_JS
+from tests.protocols.node import NodeProcess
 
 SCRIPT = Path(__file__).parent / "play.mjs"
 
@@ -34,44 +27,14 @@ class Chat(NamedTuple):
     """The last message's, whenever it was shown another."""
 
 
-class Node:
+class Node(NodeProcess):
     """One process, for any number of chats and calls."""
 
     def __init__(self) -> None:
-        require(installed() or None, "LangGraph's JavaScript client (npm)", COMMAND)
-        self._process = subprocess.Popen(
-            [find_node(), str(SCRIPT), str(FOLDER / "package.json")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, "NODE_ENV": "production"},
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin
-        assert stdout
-        stdin.close()
-        stdout.close()
-        assert self._process.wait(10) == 0
+        super().__init__(LANGGRAPH_JS, SCRIPT, "../package.json", NODE_ENV="production")
 
     def _ask(self, **asked: Any) -> Any:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin
-        assert stdout
-        stdin.write(json.dumps(asked) + "\n")
-        stdin.flush()
-        told: dict[str, Any] = json.loads(stdout.readline())
-        assert "failed" not in told, told["failed"]
+        told = self.ask(**asked)
         found = told["found"]
         error = found.get("error") if isinstance(found, dict) else None
         # The hook itself writes the error of a run to the console.

@@ -1,7 +1,7 @@
 // LangGraph's JavaScript client: each line on stdin is a chat of `useStream`, or a script; each line
 // on stdout what became of it.
 import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
+import { answerWith, warned } from "../lines.mjs";
 
 const load = createRequire(process.argv[2]);
 const { Client } = load("@langchain/langgraph-sdk");
@@ -9,8 +9,6 @@ const { useStream } = load("@langchain/langgraph-sdk/react");
 const React = load("react");
 const { create } = load("react-test-renderer");
 
-const warned = [];
-for (const name of ["warn", "error"]) console[name] = (...what) => warned.push(what.join(" "));
 process.on("unhandledRejection", (error) => warned.push(String(error.message)));
 const all = async (parts) => {
   const found = [];
@@ -88,14 +86,6 @@ async function call({ url, script, given }) {
   return await new AsyncFunction("client", "all", "given", script)(client, all, given);
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  warned.length = 0;
-  let answer;
-  try {
-    const asked = JSON.parse(line);
-    answer = { found: (await (asked.script ? call(asked) : chat(asked))) ?? null };
-  } catch (error) {
-    answer = { failed: String(error?.stack ?? error) };
-  }
-  process.stdout.write(JSON.stringify({ ...answer, warned }) + "\n");
-}
+await answerWith(async (asked) => (
+  { found: (await (asked.script ? call(asked) : chat(asked))) ?? null }
+));

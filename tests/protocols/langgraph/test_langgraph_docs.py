@@ -8,20 +8,20 @@ from typing import Any
 from langchain_streamkit import RunManager
 from langchain_streamkit.serve.langgraph.routes import langgraph_routes
 from langchain_streamkit.serve.service import Hooks, RunService
+from langchain_streamkit.serve.settings import ServeSettings
 from langchain_streamkit.wire.langgraph.classic import MODES
+from tests.pages import fenced, page, run_code
 from tests.protocols.langgraph.apps import served
 from tests.protocols.langgraph.graphs import chat
-from tests.test_project import ROOT
 
-PAGE = (ROOT / "docs" / "langgraph.md").read_text(encoding="utf-8")
+PAGE = page("langgraph.md")
 
 
 def test_client_of_the_docs_is_answered() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    names: dict[str, Any] = {}
+    (code,) = fenced(PAGE)
     with served(chat("Hello you")) as server:
         code = code.replace("http://127.0.0.1:8000", server.url)
-        exec(compile(code, "docs/langgraph.md", "exec", dont_inherit=True), names)
+        names = run_code(code, "langgraph.md")
         assert names["answer"]["messages"][-1]["content"] == "Hello you"
         names["graph"].sync_client.http.client.close()
 
@@ -36,7 +36,7 @@ def test_every_path_is_in_the_docs() -> None:
     service = RunService(
         chat("hi"), RunManager(), hooks, view="chat", metadata=(), allow_origins=()
     )
-    router: Any = langgraph_routes(service, max_body_bytes=1, heartbeat_s=1, send_timeout_s=1)
+    router: Any = langgraph_routes(service, ServeSettings(1, 1, 1))
     served_paths = {
         f"{method} {re.sub('{.*?}', '{id}', route.path)}"
         for route in router.routes

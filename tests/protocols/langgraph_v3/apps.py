@@ -12,6 +12,7 @@ from langchain_streamkit import RunManager, RunSnapshot
 from langchain_streamkit.serve.langgraph.routes import langgraph_routes
 from langchain_streamkit.serve.langgraph.v3 import langgraph_v3_routes
 from langchain_streamkit.serve.service import Hooks, RunService
+from langchain_streamkit.serve.settings import ServeSettings
 from tests.serve.servers import WAIT_S, eventually, serving
 
 if TYPE_CHECKING:
@@ -61,11 +62,7 @@ def served(
     server = Server(graph, manager, "")
     all_hooks = Hooks(**{"on_end": server.snapshots.append, **hooks})
     service = RunService(graph, manager, all_hooks, view=view, metadata=(), allow_origins=("*",))
-    limits = {
-        "max_body_bytes": max_body_bytes,
-        "heartbeat_s": heartbeat_s,
-        "send_timeout_s": send_timeout_s,
-    }
+    settings = ServeSettings(max_body_bytes, heartbeat_s, send_timeout_s)
     app = FastAPI(lifespan=manager.lifespan)
 
     @app.post("/test/shut-down")
@@ -85,8 +82,8 @@ def served(
     async def code() -> Response:
         return Response(script, media_type="text/javascript")
 
-    app.include_router(langgraph_routes(service, **limits), prefix=prefix)  # type: ignore[arg-type]
-    app.include_router(langgraph_v3_routes(service, **limits), prefix=prefix)  # type: ignore[arg-type]
+    app.include_router(langgraph_routes(service, settings), prefix=prefix)
+    app.include_router(langgraph_v3_routes(service, settings), prefix=prefix)
     with serving(app, lifespan="on") as where:
         server.url = f"http://{where}{prefix}"
         yield server

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langgraph_sdk import get_client
 
-from scripts.install_langgraph_react import COMMAND, FOLDER, installed
-from tests.client.node import find_node, websocket_options
-from tests.conftest import require
+from scripts.npm import LANGGRAPH_REACT
+from tests.protocols.node import NodeProcess
 from tests.serve.servers import WAIT_S
 
 if TYPE_CHECKING:
@@ -47,42 +44,15 @@ class Told(NamedTuple):
         ]
 
 
-class JsClient:
+class JsClient(NodeProcess):
     """``threads.stream`` of ``@langchain/langgraph-sdk``, in one process of Node.js."""
 
     def __init__(self) -> None:
-        require(installed() or None, "LangGraph's JavaScript client (npm)", COMMAND)
-        entry = FOLDER / "node_modules/@langchain/langgraph-sdk/dist/index.js"
-        node = find_node()
-        self._process = subprocess.Popen(
-            [node, *websocket_options(node), str(SCRIPT), entry.as_uri()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin
-        assert stdout
-        stdin.close()
-        stdout.close()
-        assert self._process.wait(10) == 0
+        super().__init__(LANGGRAPH_REACT, SCRIPT, "@langchain/langgraph-sdk/dist/index.js")
 
     def thread(self, url: str, *steps: dict[str, Any], **given: Any) -> Told:
         """Play a thread: commands, and how many runs have to have ended before the next one."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin
-        assert stdout
-        stdin.write(json.dumps({"url": url, "steps": steps, **given}) + "\n")
-        stdin.flush()
-        told: dict[str, Any] = json.loads(stdout.readline())
-        assert not told.pop("warned"), told
-        assert "failed" not in told, told["failed"]
+        told = self.ask_silent(url=url, steps=steps, **given)
         told["requests_after"] = told.pop("requestsAfter")
         told["thread_id"] = told.pop("threadId")
         return Told(**{"values": None, **told})

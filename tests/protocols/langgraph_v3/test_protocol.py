@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -260,6 +262,77 @@ def test_socket_carries_commands_and_several_subscriptions(server: Server) -> No
     assert first["subscription_id"] != second["subscription_id"]
     assert gone["result"] == {}
     assert again["error"] == "no_such_subscription"
+    assert {event["method"] for event in opened.events} == {"lifecycle"}
+
+
+def test_end_of_a_run_comes_after_what_every_subscription_of_the_socket_is_sent_of_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JavaScript's client stops all its iterations at the first end that it sees."""
+    log = server.manager.log
+    follow = log.follow
+    read = asyncio.Event()
+
+    async def late(name: str, *where: Any, wait: bool = False) -> Any:
+        """The second reader of a run gets nothing until the first has all of it."""
+        first = not read_by
+        if not wait:  # a run, and no thread
+            read_by.append(name)
+            if not first:
+                await read.wait()
+                await asyncio.sleep(0.05)  # if the end is not held back, it is sent by now
+        async for stretch in follow(name, *where, wait=wait):
+            if first and b'"type":"run.finished"' in stretch.data[-1]:
+                read.set()
+            yield stretch
+
+    read_by: list[str] = []
+    monkeypatch.setattr(log, "follow", late)
+    with socket(server.url, "t") as opened:
+        for channel in ("lifecycle", "values"):
+            opened.command("subscription.subscribe", channels=[channel])
+        opened.command("run.start", assistant_id="agent", input=HI)
+        while not opened.events or opened.events[-1]["seq"] % SEQS != SEQS - 1:
+            opened.events.append(opened.next())
+    assert len(read_by) == 2
+    assert "values" in {event["method"] for event in opened.events}
+
+
+def test_end_waits_for_subscriptions_that_are_asked_for_when_the_run_has_ended(
+    server: Server,
+) -> None:
+    with server.client() as http, reading(http, "t") as stream:
+        started(http, "t")
+        stream.until_end()
+    with socket(server.url, "t") as opened:
+        for number, channel in enumerate(("lifecycle", "custom", "values")):
+            ask = {"method": "subscription.subscribe", "params": {"channels": [channel]}}
+            opened.socket.send(json.dumps({"id": number, **ask}))
+        frames = [opened.next()]
+        while frames[-1].get("seq", 0) % SEQS != SEQS - 1:
+            frames.append(opened.next())
+    assert "values" in {frame.get("method") for frame in frames}
+
+
+def test_end_waits_for_no_subscription_that_has_been_given_up(server: Server) -> None:
+    with socket(server.url, "t") as opened:
+        opened.command("subscription.subscribe", channels=["lifecycle"])
+        for _ in range(3):
+            one = opened.command("subscription.subscribe", channels=["values"])["result"]
+            opened.command("subscription.unsubscribe", **one)
+        # Both at once: given up before it has begun.
+        for number, (method, params) in enumerate(
+            (
+                ("subscribe", {"channels": ["values"]}),
+                ("unsubscribe", {"subscription_id": "subscription-5"}),
+            )
+        ):
+            text = {"id": 90 + number, "method": f"subscription.{method}", "params": params}
+            opened.socket.send(json.dumps(text))
+        assert [opened.next()["type"] for _ in range(2)] == ["success", "success"]
+        opened.command("run.start", assistant_id="agent", input=HI)
+        while not opened.events or opened.events[-1]["seq"] % SEQS != SEQS - 1:
+            opened.events.append(opened.next())
     assert {event["method"] for event in opened.events} == {"lifecycle"}
 
 

@@ -15,11 +15,11 @@ from langchain.agents import create_agent
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_streamkit.testing import ToolCall
-from scripts.install_langgraph_react import COMMAND, FOLDER, installed
-from tests.conftest import require
+from scripts.npm import LANGGRAPH_REACT
 from tests.demo.conftest import browser
 from tests.protocols.langgraph_v3.apps import Server, served
 from tests.protocols.langgraph_v3.test_py_client import asking_twice_at_once, state_of
+from tests.protocols.node import require_npm
 from tests.scenarios.told import add, calls, graph, half, node_of, says
 from tests.serve.servers import WAIT_S
 
@@ -36,8 +36,8 @@ SOURCE = Path(__file__).parent / "page.jsx"
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The page's script with all that it imports."""
-    require(installed() or None, "LangGraph's hooks for React (npm)", COMMAND)
-    modules = FOLDER / "node_modules"
+    require_npm(LANGGRAPH_REACT)
+    modules = LANGGRAPH_REACT.modules
     made = tmp_path_factory.mktemp("page") / "page.js"
     subprocess.run(
         [

@@ -1,10 +1,8 @@
 // Threads of LangGraph's JavaScript client: each line on stdin is one, each line on stdout what it
 // made of what the server sent.
-import { createInterface } from "node:readline";
+import { answerWith } from "../lines.mjs";
 
 const { Client } = await import(process.argv[2]);
-const warned = [];
-for (const name of ["warn", "error"]) console[name] = (...what) => warned.push(what.join(" "));
 const TERMINAL = new Set(["completed", "failed", "interrupted"]);
 const isEnd = ({ method, params }) =>
   method === "lifecycle" && params.namespace.length === 0 && TERMINAL.has(params.data.event);
@@ -81,13 +79,4 @@ async function play({ url, transport, threadId, listen, steps }) {
   return { ...told, events, threadId: thread.threadId };
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  warned.length = 0;
-  let answer;
-  try {
-    answer = await play(JSON.parse(line));
-  } catch (error) {
-    answer = { failed: String(error?.stack ?? error) };
-  }
-  process.stdout.write(JSON.stringify({ ...answer, warned }) + "\n");
-}
+await answerWith(play);

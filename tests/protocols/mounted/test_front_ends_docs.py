@@ -9,13 +9,14 @@ from starlette.routing import Route, WebSocketRoute
 
 from langchain_streamkit import streamkit_router
 from langchain_streamkit.serve.protocols.names import PROTOCOLS
+from tests.pages import fenced, page, run_code
 from tests.scenarios.told import says
 from tests.serve.servers import serving
 from tests.serving.apps import client_of
 from tests.test_project import ROOT
 
-PAGE = (ROOT / "docs" / "front-ends.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+PAGE = page("front-ends.md")
+EXAMPLES = fenced(PAGE)
 USER = {"id": "u", "role": "user", "parts": [{"type": "text", "text": "hi"}]}
 CHAT = {"id": "c1", "messages": [USER]}
 
@@ -42,14 +43,12 @@ def test_table_has_each_protocol_and_its_paths() -> None:
 
 
 def test_examples_answer() -> None:
-    router: dict[str, Any] = {}
-    exec(EXAMPLES[0], router)
+    router = run_code(EXAMPLES[0], "front-ends.md")
     with serving(router["app"], lifespan="on") as where, client_of(f"http://{where}") as client:
         asked = {"model": "agent", "messages": [{"role": "user", "content": "hi"}]}
         told = client.post("/v1/chat/completions", json=asked).json()
         assert told["choices"][0]["message"]["content"] == "It is sunny."
-    own: dict[str, Any] = {}
-    exec(EXAMPLES[1], own)
+    own = run_code(EXAMPLES[1], "front-ends.md")
     with serving(own["app"]) as where, client_of(f"http://{where}") as client:
         assert '"finish"' in client.post("/chat", json=CHAT).text
         assert "sunny" in client.get("/joke").text

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from typing_extensions import TypedDict
 from websockets.sync.client import connect
 
+from langchain_streamkit import LogUnavailable, RunManager
 from tests.protocols.mounted.test_one_route import answering
 from tests.scenarios.told import says
 from tests.serve.servers import WAIT_S
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 USER = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}
 CHAT: dict[str, Any] = {"id": "chat", "messages": [USER]}
 OPENAI: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}]}
+AG_UI: dict[str, Any] = {
+    "threadId": "t",
+    "runId": "r",
+    "state": {},
+    "messages": [{"id": "u1", "role": "user", "content": "hi"}],
+    "tools": [],
+    "context": [],
+    "forwardedProps": {},
+}
 STATELESS: dict[str, Any] = {"assistant_id": "agent", "input": OPENAI}
 
 
@@ -119,6 +129,34 @@ def test_detail_of_an_http_exception_that_is_no_text_is_told_as_json(
     with served(agent(), authenticate=authenticate) as server:
         told = server.post(path, json=body)
     assert (told.status_code, said(told)) == (403, '{"why":"closed"}')
+
+
+def test_stream_that_cannot_be_given_is_refused_in_the_protocols_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def attend(_: RunManager, run_id: str) -> None:
+        raise LogUnavailable(f"the log of {run_id} is away")
+
+    bodies: dict[str, tuple[dict[str, Any], Callable[[httpx.Response], Any]]] = {
+        "/runs": (
+            {"input": OPENAI, "thread_id": "n"},
+            lambda told: told.json()["error"]["message"],
+        ),
+        "/api/chat": (CHAT, lambda told: told.text),
+        "/ag-ui": (AG_UI, lambda told: told.json()["error"]["message"]),
+        "/v1/chat/completions": (
+            {"model": "agent", "stream": True, **OPENAI},
+            lambda told: told.json()["error"]["message"],
+        ),
+        "/runs/wait": (STATELESS, lambda told: told.json()["detail"]),
+    }
+    monkeypatch.setattr(RunManager, "attend", attend)
+    with served(agent()) as server:
+        for path, (body, said) in bodies.items():
+            told = server.post(path, json=body)
+            assert told.status_code == 503, path
+            assert said(told) == "this server cannot take it now; try again shortly", path
+            assert told.headers["retry-after"] == "2", path
 
 
 def test_refusal_is_told_though_what_is_served_cannot_be_made_again() -> None:

@@ -7,20 +7,20 @@ from typing import Any
 
 from openai import OpenAI
 
+from tests.pages import fenced, page, run_code
 from tests.scenarios.told import graph, node_of, says
 from tests.serve.servers import serving
 from tests.serving.apps import served
 from tests.test_project import ROOT
 
-TEXT = (ROOT / "docs" / "openai.md").read_text(encoding="utf-8")
-
-EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+TEXT = page("openai.md")
+EXAMPLES = fenced(TEXT)
 
 
 def test_server_of_the_docs_answers_the_sdk() -> None:
     code = EXAMPLES[1]
     names: dict[str, Any] = {"graph": graph(say=node_of(says("Hello you", cycle=True))).compile()}
-    exec(compile(code, "docs/openai.md", "exec", dont_inherit=True), names)
+    run_code(code, "openai.md", names)
     asked: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     with (
         serving(names["app"]) as host,
@@ -37,8 +37,7 @@ def test_client_of_the_docs_is_answered_by_the_router() -> None:
     runnable = graph(say=node_of(says("Hello you"))).compile()
     with served(runnable) as server:
         code = EXAMPLES[0].replace("http://127.0.0.1:8000/", str(server.base_url).rstrip("/") + "/")
-        names: dict[str, Any] = {}
-        exec(compile(code, "docs/openai.md", "exec", dont_inherit=True), names)
+        names = run_code(code, "openai.md")
         said = [chunk.choices[0].delta.content or "" for chunk in names["stream"]]
     assert "".join(said) == "Hello you"
 
