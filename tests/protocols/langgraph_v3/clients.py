@@ -76,9 +76,10 @@ class PyThread:
 
     async def read(self) -> tuple[list[Any], list[Any]]:
         """Return what the messages and tools of the run that goes on come to."""
-        return await asyncio.gather(
-            _each(self.stream.messages, _message), _each(self.stream.tool_calls, _tool)
-        )
+        async with asyncio.timeout(2 * WAIT_S):
+            return await asyncio.gather(
+                _each(self.stream.messages, _message), _each(self.stream.tool_calls, _tool)
+            )
 
 
 async def _each(found: AsyncIterable[Any], read: Callable[[Any], Any]) -> list[Any]:
