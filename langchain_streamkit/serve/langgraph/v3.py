@@ -6,7 +6,7 @@ it sends is done, or answered in the protocol's form of error.
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from langchain_streamkit.serve.answering import answering
+from langchain_streamkit.serve.langgraph.v3_answers import Answers
 from langchain_streamkit.serve.langgraph.v3_commands import ThreadCommands
 from langchain_streamkit.serve.langgraph.v3_errors import fault_of
 from langchain_streamkit.serve.langgraph.v3_reading import open_thread
@@ -29,6 +30,7 @@ from langchain_streamkit.wire.langgraph.v3_commands import (
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from langchain_streamkit.serve.service import RunService
     from langchain_streamkit.serve.settings import ServeSettings
@@ -39,7 +41,8 @@ def langgraph_v3_routes(service: RunService, settings: ServeSettings) -> APIRout
 
     Clients read the state of threads and cancel runs by the paths of ``langgraph_routes``.
     """
-    endpoints = ThreadEndpoints(service, settings)
+    answers = Answers()
+    endpoints = ThreadEndpoints(service, settings, answers)
     router = APIRouter(tags=["langgraph"])
     events = "/threads/{thread_id}/stream/events"
     for path, endpoint, summary in (
@@ -48,16 +51,17 @@ def langgraph_v3_routes(service: RunService, settings: ServeSettings) -> APIRout
     ):
         answer = answering(endpoint, _refused)
         router.add_api_route(path, answer, methods=["POST"], response_model=None, summary=summary)
-    router.add_api_websocket_route(events, thread_sockets(service, settings))
+    router.add_api_websocket_route(events, thread_sockets(service, settings, answers))
     return router
 
 
 class ThreadEndpoints:
     """What the paths do."""
 
-    def __init__(self, service: RunService, settings: ServeSettings) -> None:
+    def __init__(self, service: RunService, settings: ServeSettings, answers: Answers) -> None:
         self._service = service
         self._settings = settings
+        self._answers = answers
 
     async def command(self, request: Request) -> Response:
         """Do a command, and answer it."""
@@ -65,10 +69,13 @@ class ThreadEndpoints:
         user = await self._service.user_of(request)
         command = read_command(await read_json_body(request, self._settings.max_body_bytes))
         commands = ThreadCommands(self._service, request, thread_id, user)
-        try:
-            return JSONResponse(await commands.do(command))
-        except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
-            return fault_of(exc).answer(command.id)
+        with ExitStack() as until_sent:
+            until_sent.enter_context(self._answers.awaited(thread_id, command.method))
+            try:
+                answer = JSONResponse(await commands.do(command))
+            except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
+                answer = fault_of(exc).answer(command.id)
+            return _Answer(answer, until_sent.pop_all())
 
     async def events(self, request: Request) -> Response:
         """Stream what a subscription selects, from run to run."""
@@ -79,8 +86,22 @@ class ThreadEndpoints:
         wanted = _subscription(body).wanted()
         async with AsyncExitStack() as place:
             await place.enter_async_context(manager.place(user))
-            thread = await open_thread(self._service, request, thread_id, wanted, user)
+            asked = (thread_id, wanted, user)
+            thread = await open_thread(self._service, request, *asked, answers=self._answers)
             return ThreadResponse(manager, thread, self._settings, place=place.pop_all())
+
+
+class _Answer(Response):
+    """An answer, and what is to be left when it is sent."""
+
+    def __init__(self, answer: Response, until_sent: ExitStack) -> None:
+        self._answer = answer
+        self.background = None
+        self._until_sent = until_sent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._until_sent:
+            await self._answer(scope, receive, send)
 
 
 def _refused(error: Exception) -> Response:

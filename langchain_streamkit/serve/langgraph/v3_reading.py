@@ -2,7 +2,8 @@
 
 Guarantees: what a subscription selects, in order, each event once, from where the reader is and for
 as long as it reads, whether the thread is there yet or not; complete or an exception that says why
-not; a reader of a run counts as one, for ``on_disconnect``.
+not; nothing of a run before the answer to whoever started it, here; a reader of a run counts as
+one, for ``on_disconnect``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.manager.thread_log import ThreadReader, ThreadRun
+    from langchain_streamkit.serve.langgraph.v3_answers import Answers
     from langchain_streamkit.serve.service import RunService
     from langchain_streamkit.wire.langgraph.v3_frames import Frame, Wanted
 
@@ -31,10 +33,17 @@ if TYPE_CHECKING:
 class ThreadFrames:
     """What one subscription gets of a thread; made by ``open_thread``."""
 
-    def __init__(self, service: RunService, reader: ThreadReader, wanted: Wanted) -> None:
+    def __init__(
+        self,
+        service: RunService,
+        reader: ThreadReader,
+        wanted: Wanted,
+        answered: Callable[[], Awaitable[None]],
+    ) -> None:
         self._service = service
         self._reader = reader
         self._wanted = wanted
+        self._answered = answered
         self.disconnected = False
         """To be set before the reading is broken off, where the client has really gone."""
 
@@ -68,6 +77,7 @@ class ThreadFrames:
         events = AgentEvents(run.number, run.run_id, view=self._service.view)
         await manager.attend(run.run_id)
         try:
+            await self._answered()
             async with aclosing(manager.log.follow(run.run_id)) as stretches:
                 async for stretch in stretches:
                     yield _frames(events, stretch)
@@ -85,6 +95,8 @@ async def open_thread(
     thread_id: str,
     wanted: Wanted,
     user: str | None,
+    *,
+    answers: Answers,
 ) -> ThreadFrames:
     """Return what reads a thread. Raises ``NotOwner``, ``ReplayGap``, ``LogUnavailable``, and
     ``StreamUsageError`` for what cannot be a thread's id.
@@ -98,7 +110,7 @@ async def open_thread(
         async with service.serving(connection) as runnable:
             adopt = service.manager.adopt_threads
             await Checkpoints(runnable, adopt=adopt).thread(thread_id, user)
-    return ThreadFrames(service, reader, wanted)
+    return ThreadFrames(service, reader, wanted, answers.after_now(thread_id))
 
 
 def _frames(events: AgentEvents, stretch: Stretch) -> list[Frame]:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from starlette.websockets import WebSocket
 
+    from langchain_streamkit.serve.langgraph.v3_answers import Answers
     from langchain_streamkit.serve.langgraph.v3_reading import ThreadFrames
     from langchain_streamkit.serve.service import RunService
     from langchain_streamkit.serve.settings import ServeSettings
@@ -53,15 +54,15 @@ _PING: Final = '{"type":"ping"}'
 
 
 def thread_sockets(
-    service: RunService, settings: ServeSettings
+    service: RunService, settings: ServeSettings, answers: Answers
 ) -> Callable[[WebSocket], Awaitable[None]]:
     """Return the endpoint of a route with ``thread_id`` in its path."""
 
     async def session(opened: OpenSocket) -> ThreadSocket:
         websocket, _, _, user, _ = opened
         thread_id = websocket.path_params["thread_id"]
-        await open_thread(service, websocket, thread_id, Wanted(()), user)
-        return ThreadSocket(opened, ThreadCommands(service, websocket, thread_id, user))
+        await open_thread(service, websocket, thread_id, Wanted(()), user, answers=answers)
+        return ThreadSocket(opened, ThreadCommands(service, websocket, thread_id, user), answers)
 
     return socket_endpoint(service, settings, session, ping=_PING, refused=_refused)
 
@@ -90,9 +91,10 @@ class _Subscription:
 class ThreadSocket:
     """One socket of one user."""
 
-    def __init__(self, opened: OpenSocket, commands: ThreadCommands) -> None:
+    def __init__(self, opened: OpenSocket, commands: ThreadCommands, answers: Answers) -> None:
         self._socket = opened.socket
         self._commands = commands
+        self._answers = answers
         self._max_frame_bytes = opened.max_frame_bytes
         self._open: dict[str, _Subscription] = {}
         self._made = 0
@@ -102,14 +104,17 @@ class ThreadSocket:
     async def read(self) -> None:
         """See ``SocketSession``."""
         async for text in self._socket.frames():
-            command: Command | None = None
             try:
                 command = self._command(text)
-                answer = await self._do(command)
-            except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
-                answer = failure(None if command is None else command.id, fault_of(exc).error)
-            self._meeting.heard()
-            await self._write(answer)
+            except CommandError as exc:
+                await self._answer(failure(None, exc))
+                continue
+            with self._answers.awaited(self._commands.thread_id, command.method):
+                try:
+                    answer = await self._do(command)
+                except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
+                    answer = failure(command.id, fault_of(exc).error)
+                await self._answer(answer)
 
     def stop(self, *, disconnected: bool) -> None:
         """See ``SocketSession``."""
@@ -148,7 +153,8 @@ class ThreadSocket:
         service, connection, thread_id, user = self._commands
         async with AsyncExitStack() as place:
             await place.enter_async_context(service.manager.place(user))
-            thread = await open_thread(service, connection, thread_id, wanted, user)
+            asked = (thread_id, wanted, user)
+            thread = await open_thread(service, connection, *asked, answers=self._answers)
             subscription = _Subscription(thread, place.pop_all())
         self._made += 1
         name = f"subscription-{self._made}"
@@ -187,6 +193,10 @@ class ThreadSocket:
         finally:
             self._open.pop(name, None)
             self._meeting.leave(name)
+
+    async def _answer(self, answer: Data) -> None:
+        self._meeting.heard()
+        await self._write(answer)
 
     async def _write(self, answer: Data) -> None:
         await self._socket.write(msgspec.json.encode(answer).decode())

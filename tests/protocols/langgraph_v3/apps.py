@@ -16,7 +16,9 @@ from langchain_streamkit.serve.settings import ServeSettings
 from tests.serve.servers import WAIT_S, eventually, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from starlette.types import ASGIApp
 
 
 PAGE = (
@@ -55,9 +57,13 @@ def served(
     heartbeat_s: float = 15,
     send_timeout_s: float = 30,
     script: bytes = b"",
+    wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     **hooks: Any,
 ) -> Iterator[Server]:
-    """Serve a graph, and a page with a script; ``hooks`` are those of ``Hooks``."""
+    """Serve a graph, and a page with a script; behind what ``wrap`` puts before the application.
+
+    ``hooks`` are those of ``Hooks``.
+    """
     manager = manager or RunManager()
     server = Server(graph, manager, "")
     all_hooks = Hooks(**{"on_end": server.snapshots.append, **hooks})
@@ -84,7 +90,7 @@ def served(
 
     app.include_router(langgraph_routes(service, settings), prefix=prefix)
     app.include_router(langgraph_v3_routes(service, settings), prefix=prefix)
-    with serving(app, lifespan="on") as where:
+    with serving(wrap(app), lifespan="on") as where:
         server.url = f"http://{where}{prefix}"
         yield server
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from langgraph_sdk import get_client
 
 from scripts.npm import LANGGRAPH_REACT
 from tests.protocols.node import NodeProcess
 from tests.serve.servers import WAIT_S
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable
 
 SCRIPT = Path(__file__).parent / "threads.mjs"
 TRANSPORTS = ("sse", "websocket")
@@ -75,17 +72,19 @@ class PyThread:
         return await self.read()
 
     async def read(self) -> tuple[list[Any], list[Any]]:
-        """Return what the messages and tools of the run that goes on come to."""
+        """Return what the messages and tools of the run that goes on come to.
+
+        In one iteration: of two that begin together the client closes the first one's request, and
+        waits for ever for its answer when that would have been the later one.
+        """
+        messages, tools = [], []
         async with asyncio.timeout(2 * WAIT_S):
-            return await asyncio.gather(
-                _each(self.stream.messages, _message), _each(self.stream.tool_calls, _tool)
-            )
-
-
-async def _each(found: AsyncIterable[Any], read: Callable[[Any], Any]) -> list[Any]:
-    """Handles are filled while their iteration goes on: each is read by a task of its own."""
-    tasks = [asyncio.create_task(read(one)) async for one in found]
-    return list(await asyncio.gather(*tasks))
+            async for name, one in self.stream.interleave_projections(["messages", "tool_calls"]):
+                if name == "messages":
+                    messages.append(asyncio.create_task(_message(one)))
+                else:
+                    tools.append(asyncio.create_task(_tool(one)))
+            return await asyncio.gather(*messages), await asyncio.gather(*tools)
 
 
 async def _message(stream: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,9 +18,12 @@ from tests.manager.managers import Talking
 from tests.protocols.langgraph_v3.apps import served, user_of
 from tests.protocols.langgraph_v3.raw import HI, command, reading, socket, started
 from tests.scenarios.told import graph, node_of
+from tests.serve.servers import WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from tests.protocols.langgraph_v3.apps import Server
 
@@ -52,6 +56,38 @@ def test_stream_opened_before_there_is_a_thread_gets_all_its_runs(server: Server
             assert again.until_end(2) == events
     assert list(dict.fromkeys(e["event_id"].split(":")[1] for e in events)) == [first, second]
     assert seqs(events) == sorted(set(seqs(events)))
+
+
+def test_events_of_a_run_come_after_the_answer_to_its_start() -> None:
+    sent: list[str] = []
+    ended = threading.Semaphore(0)
+
+    def late(app: ASGIApp) -> ASGIApp:
+        """Answers commands when what they began has ended, and notes what is sent."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            async def note(message: Message) -> None:
+                command = scope.get("path", "").endswith("/commands")
+                if command and message["type"] == "http.response.start":
+                    await asyncio.to_thread(ended.acquire, timeout=WAIT_S)
+                    sent.append("answer")
+                elif b"completed" in message.get("body", b""):
+                    sent.append("end")
+                await send(message)
+
+            await app(scope, receive, note)
+
+        return answer
+
+    with (
+        served(speaking(), wrap=late, on_end=lambda _: ended.release()) as server,
+        server.client() as http,
+        reading(http, "t") as stream,
+    ):
+        for _ in range(3):
+            started(http, "t")
+            stream.until_end()
+    assert sent == ["answer", "end"] * 3
 
 
 def test_reader_goes_on_after_the_seq_it_has(server: Server) -> None:
