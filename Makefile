@@ -85,11 +85,12 @@ $(VENV)/.demo-installed: pyproject.toml | python-found
 	@$(VENV)/bin/python $(PIP) --editable ".[openai,serve,cost]"
 	@touch $@
 
-$(VENV)/.dev-installed: pyproject.toml scripts/npm.py | python-found
+$(VENV)/.dev-installed: pyproject.toml scripts/npm.py scripts/openai_cli.py | python-found
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing what the tests need into $(VENV) (one to two minutes, once)"
 	@$(VENV)/bin/python $(PIP) --editable ".[dev]"
 	@$(VENV)/bin/python -m scripts.npm
+	@$(VENV)/bin/python -m scripts.openai_cli
 	@touch $(VENV)/.demo-installed $@
 
 $(LOWEST)/.dev-installed: pyproject.toml constraints/lowest.txt | python-found

@@ -36,6 +36,17 @@ if TYPE_CHECKING:
 _Frames: TypeAlias = SSEFrames | EncodedFrames
 
 
+@overload  # a run for plain code is asynchronous too, to say what to write instead
+def sse_bytes(
+    events: RunLike,
+    *,
+    view: View = "chat",
+    metadata: Collection[str] = (),
+    protocol: WireProtocol | Encoder = "native",
+    retry_ms: int | None = None,
+) -> Iterator[bytes]: ...
+
+
 @overload
 def sse_bytes(
     events: AsyncIterable[Event],
@@ -59,7 +70,7 @@ def sse_bytes(
 
 
 def sse_bytes(
-    events: AsyncIterable[Event] | Iterable[Event],
+    events: RunLike | AsyncIterable[Event] | Iterable[Event],
     *,
     view: View = "chat",
     metadata: Collection[str] = (),
@@ -114,7 +125,7 @@ def sse_bytes(
             f"sse_bytes takes a run or an iterable of events, not {type(events).__name__}; write "
             "sse_bytes(astream(runnable, input))"
         )
-    return _from_sync(events, frames(), first, end)
+    return _from_sync(cast("Iterable[Event]", events), frames(), first, end)
 
 
 class _RunFrames:

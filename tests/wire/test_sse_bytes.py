@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from langchain_streamkit import astream
+from langchain_streamkit import astream, stream
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.events import TERMINAL_TYPES
 from langchain_streamkit.testing import ScriptedModel
@@ -257,3 +257,8 @@ def test_the_bytes_of_an_async_run_say_what_a_plain_loop_needs() -> None:
     given: Any = sse_bytes(astream(ScriptedModel(["hi"]), "hi"))
     with pytest.raises(StreamUsageError, match=r"sse_bytes\(stream\(runnable, input\)\)"):
         list(given)
+
+
+def test_run_of_plain_code_is_read_by_a_plain_loop() -> None:
+    parts: Iterator[bytes] = sse_bytes(stream(ScriptedModel(["Hi"]), "x"))  # to type checkers, too
+    assert [*parts][-1].endswith(END)
