@@ -144,6 +144,12 @@ class RunLookup:
         finally:
             await held.finish()
 
+    async def forget_runs(self, thread_id: str, user: str | None) -> None:
+        """Remove the events of a user's runs in a thread, to be called while it is held."""
+        for status in await self.list(user):
+            if status.thread_id == thread_id:
+                await self.log.expire(status.run_id)
+
     async def check(
         self, run_id: str, since: Position | None = None, *, user: str | _Anyone | None = ANYONE
     ) -> Info:

@@ -165,6 +165,11 @@ class ThreadStates:
         await self._saver.aput(_config(thread_id), empty_checkpoint(), about, {})
         return record
 
+    async def delete(self, thread_id: str, user: str | None) -> None:
+        """Remove all that is kept of a thread. Raises ``RunGone`` for none, ``NotOwner``."""
+        await self._check(thread_id, user)
+        await self._saver.adelete_thread(thread_id)
+
     async def record(self, thread_id: str) -> ThreadRecord | None:
         """Return what was said of the thread when it was made, if it was made without a run."""
         found = self._saver.alist(_config(thread_id), filter=dict(_IS_RECORD), limit=1)

@@ -39,6 +39,7 @@ def langgraph_routes(service: RunService, settings: ServeSettings) -> APIRouter:
         ("POST", "/threads", threads.create),
         ("POST", "/threads/search", threads.search),
         ("GET", "/threads/{thread_id}", threads.get),
+        ("DELETE", "/threads/{thread_id}", threads.delete),
         ("GET", "/threads/{thread_id}/state", states.read),
         ("POST", "/threads/{thread_id}/state", states.write),
         ("POST", "/threads/{thread_id}/state/checkpoint", states.read_checkpoint),

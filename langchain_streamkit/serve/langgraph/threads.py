@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import uuid4
 
 import msgspec
+from starlette.responses import Response
 
 from langchain_streamkit.errors import NotOwner, RunGone, ThreadBusy
 from langchain_streamkit.manager.thread_states import ThreadRecord, ThreadStates
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
     from langgraph.types import StateSnapshot
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from langchain_streamkit.manager.run_manager import RunManager
     from langchain_streamkit.serve.service import RunService
@@ -119,6 +119,18 @@ class ThreadEndpoints:
             states = threads_of(self._service, runnable)
             found = await self._found(states, request.path_params["thread_id"], user)
         return json_response(found)
+
+    async def delete(self, request: Request) -> Response:
+        """Remove a thread and its runs; one that has a run is busy."""
+        user = await self._service.user_of(request)
+        thread_id = request.path_params["thread_id"]
+        async with self._service.serving(request) as runnable:
+            states = threads_of(self._service, runnable)
+            await states.newest(thread_id, user)  # who may not have it learns nothing of its runs
+            async with self._manager.hold(thread_id, user):
+                await states.delete(thread_id, user)
+                await self._manager.forget_runs(thread_id, user)
+        return Response(status_code=204)
 
     async def search(self, request: Request) -> Response:
         """Tell of the user's threads that were made here, newest first."""

@@ -42,5 +42,5 @@ def test_every_path_is_in_the_docs() -> None:
         for route in router.routes
         for method in route.methods
     }
-    told = set(re.findall(r"`((?:GET|POST) /[^`]+)`", PAGE.partition("`stream_mode`")[0]))
+    told = set(re.findall(r"`((?:GET|POST|DELETE) /[^`]+)`", PAGE.partition("`stream_mode`")[0]))
     assert told == served_paths

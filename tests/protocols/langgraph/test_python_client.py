@@ -256,6 +256,33 @@ async def test_threads_are_their_owners() -> None:
             assert await ann.threads.search(status="busy") == []
 
 
+async def test_thread_is_removed_with_its_runs_by_its_owner_when_no_run_has_it() -> None:
+    made, gate = gated("Hello you")
+    with served(made, authenticate=user_of) as server:
+        async with server.client("ann") as ann, server.client("bob") as bob:
+            run = await ann.runs.create("t", "agent", input=HI, if_not_exists="create")
+            await begun(ann, run["run_id"])
+            with pytest.raises(ConflictError, match="the thread has a run already"):
+                await ann.threads.delete("t")
+            gate.open()
+            await ann.runs.join("t", run["run_id"])
+            with pytest.raises(NotFoundError):
+                await bob.threads.delete("t")
+            assert (await ann.threads.get("t"))["status"] == "idle"
+            await ann.threads.delete("t")
+            for gone in (
+                ann.threads.get("t"),
+                ann.threads.delete("t"),
+                ann.runs.list("t"),
+                ann.runs.get("t", run["run_id"]),
+            ):
+                with pytest.raises(NotFoundError):
+                    await gone
+            assert await ann.threads.search() == []
+            again: Any = await ann.runs.wait("t", "agent", input=HI, if_not_exists="create")
+            assert len(again["messages"]) == 2
+
+
 async def test_thread_that_is_not_there_is_404_unless_it_may_be_made() -> None:
     with served(chat("Hello you")) as server:
         async with server.client() as client:
