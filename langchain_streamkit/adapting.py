@@ -9,7 +9,6 @@ from langchain_core.runnables import Runnable
 from langchain_core.utils.uuid import uuid7
 
 from langchain_streamkit.errors import AdaptError, StreamUsageError
-from langchain_streamkit.runs.adapted import SourcePlan
 from langchain_streamkit.runs.async_run import AsyncRun
 from langchain_streamkit.runs.opening import check_unread
 from langchain_streamkit.runs.options import (
@@ -19,6 +18,7 @@ from langchain_streamkit.runs.options import (
     name_of,
     refuse_unknown,
 )
+from langchain_streamkit.runs.source_plan import SourcePlan
 from langchain_streamkit.runs.sync_run import Run
 from langchain_streamkit.runs.views.view import AsyncView, View
 from langchain_streamkit.sinks.base import as_sinks
@@ -28,7 +28,7 @@ from langchain_streamkit.text import short_repr
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Collection, Iterable
 
-    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.options import OnEnd
     from langchain_streamkit.runs.timeout import Timeout
     from langchain_streamkit.sinks.base import SinkLike
     from langchain_streamkit.tokens.message_meter import Counting

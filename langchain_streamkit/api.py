@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from langchain_core.runnables import Runnable, RunnableConfig
 
-    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.options import OnEnd
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.runs.timeout import Timeout
     from langchain_streamkit.sinks.base import SinkLike

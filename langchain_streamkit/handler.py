@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 
     from langchain_streamkit.events import Event
-    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.options import OnEnd
     from langchain_streamkit.runs.timeout import Timeout
     from langchain_streamkit.sinks.base import Sink, SinkLike
     from langchain_streamkit.tokens.message_meter import Counting

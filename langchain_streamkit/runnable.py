@@ -18,7 +18,8 @@ from langchain_streamkit.runs.options import (
     checked_user,
     refuse_unknown,
 )
-from langchain_streamkit.runs.plan import as_runnable, plan_run
+from langchain_streamkit.runs.plan import plan_run
+from langchain_streamkit.runs.runnables import as_runnable
 from langchain_streamkit.runs.watch import Watch
 from langchain_streamkit.sinks.base import as_sinks
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from langchain_core.runnables import RunnableConfig
 
-    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.options import OnEnd
     from langchain_streamkit.runs.timeout import Timeout
     from langchain_streamkit.sinks.base import Sink, SinkLike
     from langchain_streamkit.tokens.message_meter import Counting

@@ -9,10 +9,10 @@ from langchain_core.utils.uuid import uuid7
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.log.position import Position
-from langchain_streamkit.runs.adapted import SourcePlan
 from langchain_streamkit.runs.async_run import AsyncRun
 from langchain_streamkit.runs.options import Options, checked_on_end
 from langchain_streamkit.runs.relayed import RelayCore, RelayDriver, read_relayed
+from langchain_streamkit.runs.source_plan import SourcePlan
 from langchain_streamkit.sinks.base import as_sinks
 from langchain_streamkit.text import short_repr
 from langchain_streamkit.values import to_plain
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.client.link import Link, Server
     from langchain_streamkit.events import CancelReason, Event
-    from langchain_streamkit.runs.core import OnEnd, RunCore
+    from langchain_streamkit.runs.core import RunCore
     from langchain_streamkit.runs.driver import AsyncDriver
+    from langchain_streamkit.runs.options import OnEnd
     from langchain_streamkit.sinks.base import SinkLike
 
 

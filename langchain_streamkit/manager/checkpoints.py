@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from langchain_streamkit.errors import NotOwner, StreamUsageError
-from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.text import short_repr
 from langchain_streamkit.values import to_plain
 

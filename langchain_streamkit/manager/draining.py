@@ -6,7 +6,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.sources.langgraph import langgraph_loaded
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import msgspec
 
 from langchain_streamkit.errors import RunGone, StreamUsageError
 from langchain_streamkit.manager.checkpoints import OWNER, Checkpoints, state_of
-from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.text import short_repr
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ items a diagnostic says so.
 from __future__ import annotations
 
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.errors import AdaptError
 from langchain_streamkit.failures import LOGGER
@@ -18,31 +18,12 @@ from langchain_streamkit.sources.adapters.base import Unadaptable
 from langchain_streamkit.sources.control_flow import StopRun
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-    from uuid import UUID
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from langchain_streamkit.runs.core import RunCore
-    from langchain_streamkit.runs.options import Options
+    from langchain_streamkit.runs.source_plan import SourcePlan
     from langchain_streamkit.sources.adapters import Adapter
     from langchain_streamkit.sources.adapters.base import Take
-
-
-class SourcePlan(NamedTuple):
-    """One stream to read; its own first item tells what runs."""
-
-    source: Any
-    run_id: UUID
-    user: str | None
-    options: Options
-    mode: str | None
-    """LangGraph's stream mode, where its items do not tell."""
-    name: str = "stream"
-    """What the run is called until the first item is there."""
-    thread_id: str | None = None
-    is_graph: bool = False
-    read: Callable[[RunCore, SourcePlan], Awaitable[object]] | None = None
-    """What reads the source in place of an adapter."""
-    route: Literal["source"] = "source"
 
 
 class Reading:

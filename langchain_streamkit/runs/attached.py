@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.errors import BudgetExceeded, RunTimeout
     from langchain_streamkit.events import ErrorInfo
-    from langchain_streamkit.runs.core import OnEnd
-    from langchain_streamkit.runs.options import Options
+    from langchain_streamkit.runs.options import OnEnd, Options
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.signals import AnySignal

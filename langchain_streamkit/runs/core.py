@@ -15,7 +15,7 @@ from langchain_streamkit.runs.held import Held
 from langchain_streamkit.runs.keeping import partial_of
 from langchain_streamkit.runs.leftovers import cancel_text, still_running
 from langchain_streamkit.runs.outlets import Outlets
-from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.runs.sequencer import Sequencer
 from langchain_streamkit.runs.stopping import Stopping
 from langchain_streamkit.runs.timed import Timed
@@ -39,13 +39,12 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from langchain_streamkit.events import CancelReason
-    from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.keeping import Partial
+    from langchain_streamkit.runs.options import OnEnd
     from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.runs.source_plan import SourcePlan
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.signals import AnySignal
-
-    OnEnd = Callable[[RunSnapshot], Any]
 
 
 class RunCore(Stopping):

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from uuid import UUID
 
-    from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.core import RunCore
     from langchain_streamkit.runs.direct import Tail
+    from langchain_streamkit.runs.source_plan import SourcePlan
     from langchain_streamkit.sources.pieces import Piece
     from langchain_streamkit.wire.source import Frames
 

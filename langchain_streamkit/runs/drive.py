@@ -14,8 +14,8 @@ from langchain_core.runnables import RunnableBinding
 
 from langchain_streamkit.runs.adapted import read_source, read_source_sync
 from langchain_streamkit.runs.opening import closed, closed_sync
-from langchain_streamkit.runs.plan import unwrapped
 from langchain_streamkit.runs.preparing import prepare, prepare_sync
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.sources.callers import known_of
 from langchain_streamkit.sources.pieces import extract
 

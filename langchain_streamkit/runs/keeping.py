@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.messages import AIMessage
 
-from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.failures import LOGGER
+from langchain_streamkit.runs.keepable import messages_channel
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.runs.views.selection import plain
 
 if TYPE_CHECKING:
@@ -39,33 +40,8 @@ class Partial(NamedTuple):
     """All nodes that have spoken to the user."""
 
 
-def check_kept(graph: Any, name: str, *, has_thread: bool) -> None:
-    """Raise StreamUsageError if there is nowhere to keep what is said. ``graph`` None: no graph."""
-    if graph is None:
-        raise StreamUsageError(
-            f"on_cancel='keep_partial' is for graphs with a checkpointer, {name} is none; take the"
-            " text from run.snapshot in on_end"
-        )
-    if not hasattr(graph.checkpointer, "get_tuple"):
-        raise StreamUsageError(
-            "on_cancel='keep_partial' needs a checkpointer to write to; write"
-            " graph.compile(checkpointer=...)"
-        )
-    if not has_thread:
-        raise StreamUsageError(
-            "on_cancel='keep_partial' needs to know the conversation; write thread_id='...'"
-        )
-    if _channel(graph) is None:
-        raise StreamUsageError(
-            "on_cancel='keep_partial' needs a state with messages (a key with the reducer"
-            f" add_messages); {graph.get_name()} has none"
-        )
-
-
 def partial_of(plan: Plan, snapshot: RunSnapshot) -> Partial | None:
     """What is to be kept of a cancelled run; None for nothing."""
-    from langchain_streamkit.runs.plan import unwrapped
-
     graph: Any = unwrapped(plan.runnable)
     said: dict[str, AIMessage] = {}
     shown = [message for message in snapshot.messages if _is_shown(message)]
@@ -78,7 +54,7 @@ def partial_of(plan: Plan, snapshot: RunSnapshot) -> Partial | None:
                 name=message.name,
                 additional_kwargs={"partial": True},
             )
-    channel = _channel(graph)
+    channel = messages_channel(graph)
     if not shown or channel is None:
         return None
     speakers = frozenset(plain(message.path[0]) for message in shown)
@@ -151,15 +127,3 @@ def _cut(snapshot: RunSnapshot, shown: Sequence[MessageView]) -> Iterator[Messag
         node = message.path[:1]
         if node in cut and message.started_ts >= begun[node]:
             yield message
-
-
-def _channel(graph: Any) -> str | None:
-    """The key of the state that holds the messages."""
-    from langgraph.graph import message  # pyright: ignore[reportMissingTypeStubs]
-
-    reducer: Any = message.add_messages
-    channels: dict[str, Any] = graph.channels
-    for name, channel in channels.items():
-        if getattr(channel, "operator", None) is reducer:
-            return name
-    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.filters import as_filter
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from langchain_streamkit.events import Event
+    from langchain_streamkit.snapshot import RunSnapshot
     from langchain_streamkit.tokens.ledger import Ledger
     from langchain_streamkit.tokens.message_meter import Counting
     from langchain_streamkit.tokens.meter import Limit
     from langchain_streamkit.tokens.prices import PriceTable
 
+OnEnd: TypeAlias = "Callable[[RunSnapshot], Any]"
+"""What is called when a run has ended."""
 CAPTURES = frozenset({"inputs", "outputs", "state", "checkpoints", "usage"})
 OWN_OPTIONS = {
     "stream_mode": "the events carry what the modes would give; use capture={'state'} for state",

@@ -7,21 +7,21 @@ are kept; every mistake that can be seen here raises ``StreamUsageError`` saying
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.language_models import BaseChatModel, BaseLLM
-from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
+from langchain_core.runnables import Runnable, RunnableSequence
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.utils.uuid import uuid7
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.runs.keeping import check_kept
+from langchain_streamkit.runs.keepable import check_kept
 from langchain_streamkit.runs.options import CONFIG_KEYS, OWN_OPTIONS, checked_user, name_of
-from langchain_streamkit.sources.langgraph import langgraph_loaded
+from langchain_streamkit.runs.runnables import as_runnable, unwrapped
+from langchain_streamkit.runs.runnables import is_graph as runs_graph
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
@@ -89,7 +89,7 @@ def plan_run(
     target = as_runnable(runnable)
     options = options.checked()
     bare = unwrapped(target)
-    is_graph = _is_graph(bare)
+    is_graph = runs_graph(bare)
     made = _config(config, thread_id)
     kwargs = _call_options(call)
     if context is not None:
@@ -118,42 +118,6 @@ def plan_run(
         user=checked_user(user),
         options=options,
     )
-
-
-def as_runnable(value: object) -> Runnable[Any, Any]:
-    """``value`` itself if it is a Runnable; else StreamUsageError with what to write instead."""
-    if isinstance(value, Runnable):
-        return cast("Runnable[Any, Any]", value)  # type: ignore[redundant-cast]
-    shown = name_of(value)
-    if hasattr(value, "compile") and hasattr(value, "add_node"):
-        advice = "an uncompiled graph; pass graph.compile()"
-    elif hasattr(value, "__aiter__") or hasattr(value, "__next__"):
-        advice = "a stream that is already running; pass the runnable it comes from"
-    elif inspect.isclass(value):
-        advice = f"a class; pass an instance of it: {shown}(...)"
-    elif inspect.ismethod(value) and isinstance(value.__self__, Runnable):
-        owner = name_of(cast("Any", value).__self__)
-        advice = f"a method of {owner}; pass the {owner} itself"
-    elif callable(value):
-        advice = "a plain function; pass RunnableLambda(function)"
-    else:
-        advice = "not a LangChain Runnable; pass a model, chain, tool, retriever or compiled graph"
-    raise StreamUsageError(f"{shown} is {advice}")
-
-
-def unwrapped(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
-    """The runnable below its bindings (``bind``, ``with_config``, ``bind_tools``)."""
-    while isinstance(runnable, RunnableBinding):
-        runnable = runnable.bound
-    return runnable
-
-
-def _is_graph(runnable: object) -> bool:
-    if not langgraph_loaded():
-        return False
-    from langgraph.pregel import Pregel  # pyright: ignore[reportMissingTypeStubs]
-
-    return isinstance(runnable, Pregel)
 
 
 def _route(bare: Runnable[Any, Any], options: Options, *, is_graph: bool) -> Route:

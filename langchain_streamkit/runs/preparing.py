@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from langchain_core.language_models import BaseLanguageModel
 
-from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.tokens.message_meter import ENCODINGS, FOR_ANY, encoding_of
 from langchain_streamkit.tokens.prices import known_prices, load_prices
 from langchain_streamkit.tokens.vocabularies import load_encoding, loaded_encoding
@@ -21,8 +21,8 @@ from langchain_streamkit.tokens.vocabularies import load_encoding, loaded_encodi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.runs.source_plan import SourcePlan
     from langchain_streamkit.tokens.patterns import EncodingName
 
 

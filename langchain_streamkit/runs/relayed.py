@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_streamkit.events import CancelReason, Event, TerminalEvent
-    from langchain_streamkit.runs.adapted import SourcePlan
-    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.options import OnEnd
     from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.runs.source_plan import SourcePlan
     from langchain_streamkit.runs.views.feed import Feed
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.wire.source import Frames

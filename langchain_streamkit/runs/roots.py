@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from langchain_streamkit.runs.core import OnEnd
     from langchain_streamkit.runs.inbox import Inbox
-    from langchain_streamkit.runs.options import Options
+    from langchain_streamkit.runs.options import OnEnd, Options
     from langchain_streamkit.runs.outlets import Outlets
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.guard import Guard

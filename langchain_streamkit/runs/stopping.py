@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.errors import BudgetExceeded, RunTimeout
     from langchain_streamkit.events import CancelReason
-    from langchain_streamkit.runs.adapted import SourcePlan
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.runs.sequencer import Sequencer
+    from langchain_streamkit.runs.source_plan import SourcePlan
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.lane import Lanes
     from langchain_streamkit.sources.normaliser import Normaliser

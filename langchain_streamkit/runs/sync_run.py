@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from langchain_streamkit.events import CancelReason, Event
-    from langchain_streamkit.runs.adapted import SourcePlan
-    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.options import OnEnd
     from langchain_streamkit.runs.plan import Plan
+    from langchain_streamkit.runs.source_plan import SourcePlan
     from langchain_streamkit.runs.views.selection import Listeners, Path
     from langchain_streamkit.sinks.base import Sink, SinkLike
     from langchain_streamkit.snapshot import RunSnapshot

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from uuid import UUID
 
-    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.options import OnEnd
     from langchain_streamkit.runs.plan import Plan
     from langchain_streamkit.sinks.base import Sink
     from langchain_streamkit.sources.tap import RunTap

@@ -22,7 +22,7 @@ from uvicorn import Config, Server
 from langchain_streamkit import __version__
 from langchain_streamkit.errors import LogUnavailable, RunGone, StreamError, StreamUsageError
 from langchain_streamkit.manager.run_manager import RunManager
-from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.serve.app import LOCAL_HOSTS
 from langchain_streamkit.serve.listening import LOOPBACK, listen, no_listener
 from langchain_streamkit.serve.loading import load

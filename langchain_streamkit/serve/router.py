@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from langchain_streamkit.manager.run_manager import RunManager
-    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.options import OnEnd
     from langchain_streamkit.serve.protocols.names import ServedProtocol
     from langchain_streamkit.serve.served import Servable
     from langchain_streamkit.wire.ai_sdk.chunks import SdkVersion

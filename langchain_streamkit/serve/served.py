@@ -10,7 +10,7 @@ from langchain_core.runnables import Runnable
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.options import name_of
-from langchain_streamkit.runs.plan import as_runnable, unwrapped
+from langchain_streamkit.runs.runnables import as_runnable, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from langchain_streamkit.log import Position
     from langchain_streamkit.log.tailing import Stretch
     from langchain_streamkit.manager.run_manager import RunManager
-    from langchain_streamkit.runs.core import OnEnd
+    from langchain_streamkit.runs.options import OnEnd
 
 
 class Hooks(NamedTuple):

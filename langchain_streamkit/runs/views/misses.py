@@ -11,7 +11,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from langchain_streamkit.failures import LOGGER
-from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.runs.views.selection import plain_path
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from langchain_core.language_models import BaseLanguageModel
 
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.runs.options import name_of
-from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.runs.views.handles import (
     AsyncMessage,
     AsyncToolCall,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from langchain_streamkit import __version__
-from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.serve.langgraph.answers import json_response, number, read_json
 from langchain_streamkit.serve.refusals import Refusal
 from langchain_streamkit.wire.langgraph.runs import assistant_id_of

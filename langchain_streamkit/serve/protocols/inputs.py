@@ -19,7 +19,7 @@ from msgspec import UNSET
 from langchain_streamkit.errors import StreamUsageError
 from langchain_streamkit.manager.calls import thread_of
 from langchain_streamkit.manager.checkpoints import Checkpoints
-from langchain_streamkit.runs.plan import unwrapped
+from langchain_streamkit.runs.runnables import unwrapped
 from langchain_streamkit.serve.served import as_input, channels_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from langchain_streamkit.api import astream
 from langchain_streamkit.errors import NotOwner, StreamUsageError
 from langchain_streamkit.manager.calls import config_of
 from langchain_streamkit.manager.checkpoints import Checkpoints
-from langchain_streamkit.runs.plan import as_runnable
+from langchain_streamkit.runs.runnables import as_runnable
 from langchain_streamkit.serve.gone import Gone, until_gone
 from langchain_streamkit.serve.line import end_run
 from langchain_streamkit.serve.protocols.ag_ui import AgUi
