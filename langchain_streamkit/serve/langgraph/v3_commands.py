@@ -14,10 +14,12 @@ from langchain_streamkit.serve.langgraph.assistants import checked_assistant
 from langchain_streamkit.serve.protocols.native import asked_natively
 from langchain_streamkit.serve.refusals import Refusal
 from langchain_streamkit.serve.requests import RunRequest
+from langchain_streamkit.text import short_repr
 from langchain_streamkit.wire.langgraph.state import thread_state
 from langchain_streamkit.wire.langgraph.v3 import CAPTURE
 from langchain_streamkit.wire.langgraph.v3_commands import (
     NOT_SERVED,
+    SERVED,
     Command,
     CommandError,
     InputRespond,
@@ -66,7 +68,8 @@ class ThreadCommands(NamedTuple):
             case method if method in NOT_SERVED:
                 raise CommandError("not_supported", f"{method} is not served: {NOT_SERVED[method]}")
             case method:
-                raise CommandError("unknown_command", f"there is no command {method!r}")
+                said = f"there is no command {short_repr(method)}; write one of {', '.join(SERVED)}"
+                raise CommandError("unknown_command", said)
 
     # ---- runs ------------------------------------------------------------------------------------
 

@@ -163,7 +163,9 @@ def test_what_is_not_served_says_so(server: Server) -> None:
     with server.client() as http:
         for method in ("agent.getTree", "input.inject", "state.fork", "subscription.subscribe"):
             assert command(http, "t", method)["error"] == "not_supported"
-        assert command(http, "t", "run.fly")["error"] == "unknown_command"
+        unknown = command(http, "t", "run.fly")
+        assert unknown["error"] == "unknown_command"
+        assert "run.start, input.respond, state.get" in unknown["message"]
         assert command(http, "t", "subscription.reconnect")["result"] == {"restored": False}
 
 
