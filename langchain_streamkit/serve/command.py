@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from fastapi import FastAPI
 from langchain_core.runnables import Runnable
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from uvicorn import Config, Server
 
 from langchain_streamkit import __version__
 from langchain_streamkit.errors import LogUnavailable, RunGone, StreamError, StreamUsageError
 from langchain_streamkit.manager.run_manager import RunManager
 from langchain_streamkit.runs.plan import unwrapped
-from langchain_streamkit.serve.app import LOCAL_HOSTS
+from langchain_streamkit.serve.hosts import LOCAL_HOSTS, AllowedHosts
 from langchain_streamkit.serve.listening import LOOPBACK, listen, no_listener
 from langchain_streamkit.serve.loading import load
 from langchain_streamkit.serve.protocols.names import PROTOCOLS
@@ -185,10 +184,13 @@ def application(
             expose_headers=["X-Run-Id", "Location", "Retry-After"],
         )
     if options.host in LOOPBACK and auth is None:
-        # No page may reach it by a name of its own that leads here (DNS rebinding).
-        hosts = [*LOCAL_HOSTS, *options.allow_host]
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+        names = [*LOCAL_HOSTS, *options.allow_host]
+        app.add_middleware(AllowedHosts, names=names, remedy=_allow_host)
     return app
+
+
+def _allow_host(name: str) -> str:
+    return f"if it is the server's own, start it with --allow-host {shlex.quote(name)}"
 
 
 async def _check_log(manager: RunManager, url: str) -> None:

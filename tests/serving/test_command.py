@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import shutil
 import signal
 import socket
@@ -11,11 +14,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import websockets.sync.client as sockets
+from websockets.exceptions import InvalidStatus
 
 from langchain_streamkit import __version__, connect
 from langchain_streamkit.cli import main
 from tests.conftest import require
-from tests.serving.apps import client_of, started
+from tests.serving.apps import client_of, error_of, started
 from tests.serving.commands import AGENT, START_S, arguments_of, environment, serving
 from tests.test_project import PROJECT
 
@@ -93,7 +98,39 @@ def test_pages_and_names_of_others_are_let_in_as_the_options_say(tmp_path: Path)
         assert evil.status_code == 403
         rebound = client.post("/runs", headers={"Host": "evil.example"}, **run)
         assert rebound.status_code == 400
+        assert error_of(rebound)["code"] == "foreign_host"
         assert client.get("/health", headers={"Host": "api.example"}).status_code == 200
+
+
+def test_name_that_is_not_allowed_is_told_the_option_that_allows_it(tmp_path: Path) -> None:
+    with serving(tmp_path, "agent:model") as command, client_of(command.url) as client:
+
+        def refused(host: str) -> str:
+            response = client.get("/health", headers={"Host": host})
+            assert response.status_code == 400
+            assert error_of(response)["code"] == "foreign_host"
+            message: str = error_of(response)["message"]
+            return message
+
+        option = re.findall(r"--allow-host \S+$", refused("Api.example:8000"))
+        assert option == ["--allow-host api.example"]
+        assert "--allow-host" not in refused("<b>evil</b>")
+        for own in ("localhost:8000", "127.0.0.1", "[::1]:8000", "[::1]", "LocalHost"):
+            assert client.get("/health", headers={"Host": own}).status_code == 200, own
+        link = socket.create_connection(("127.0.0.1", client.base_url.port or 0))
+        with (
+            pytest.raises(InvalidStatus) as closed,
+            sockets.connect("ws://evil.example/ws", sock=link),
+        ):
+            pass
+        told = closed.value.response
+        assert told.status_code == 400
+        assert json.loads(told.body)["error"]["code"] == "foreign_host"
+    with (
+        serving(tmp_path, "agent:model", *shlex.split(option[0])) as command,
+        client_of(command.url) as client,
+    ):
+        assert client.get("/health", headers={"Host": "Api.example:8000"}).status_code == 200
 
 
 @pytest.mark.parametrize("number", ENDING)
