@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import websockets.sync.client as sockets
+from langgraph_sdk import get_sync_client
+from openai import OpenAI
 from websockets.exceptions import InvalidStatus
 
 from langchain_streamkit import __version__, connect
 from langchain_streamkit.cli import main
+from langchain_streamkit.serve.protocols.names import PROTOCOLS
 from tests.conftest import require
 from tests.serving.apps import client_of, error_of, started
 from tests.serving.commands import AGENT, START_S, arguments_of, environment, serving
@@ -46,6 +49,63 @@ def test_curl_line_that_is_printed_works_when_pasted(tmp_path: Path, target: str
             assert client.get("/metrics").status_code == 404
         assert f"{command.url}/docs" in command.printed
         assert "caution" not in command.printed
+
+
+def test_curl_line_says_who_it_is_where_the_command_asks(tmp_path: Path) -> None:
+    require(shutil.which("curl"), "curl", "sudo apt-get install curl")
+    with serving(tmp_path, "agent:graph", "--auth", "agent:bearer") as command:
+
+        def said(token: str) -> str:
+            return subprocess.run(
+                ["sh", "-c", command.curl],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=START_S,
+                env={**environment(), "TOKEN": token},
+            ).stdout
+
+        assert SAID in said("secret")
+        assert "unauthenticated" in said("guessed")
+        assert "agent:bearer reads every request" in command.printed
+
+
+def test_every_protocol_is_told_with_the_address_that_its_clients_are_given(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, "agent:graph") as command, client_of(command.url) as client:
+        where = dict(re.findall(r"^    (\S+) +(http://\S+)$", command.printed, re.MULTILINE))
+        assert list(where) == list(PROTOCOLS)
+        assert SAID in client.post(where["native"], json={"input": "hi", "thread_id": "1"}).text
+        message = {"id": "1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}
+        chat = {"id": "2", "messages": [message], "trigger": "submit-message"}
+        assert SAID in client.post(where["ai-sdk"], json=chat).text
+        ag_ui = {
+            "threadId": "3",
+            "runId": "r",
+            "tools": [],
+            "context": [],
+            "state": {},
+            "forwardedProps": {},
+            "messages": [{"id": "1", "role": "user", "content": "hi"}],
+        }
+        assert SAID in client.post(where["ag-ui"], json=ag_ui).text
+        openai: dict[str, Any] = {"api_key": "-", "http_client": client}
+        completions = OpenAI(base_url=where["openai-chat"], **openai).chat.completions
+        hi: Any = [{"role": "user", "content": "hi"}]
+        assert completions.create(model="agent", messages=hi).choices[0].message.content == SAID
+        responses = OpenAI(base_url=where["openai-responses"], **openai).responses
+        assert responses.create(model="agent", input="hi").output_text == SAID
+        with get_sync_client(url=where["langgraph"], api_key=None) as langgraph:
+            ended: Any = langgraph.runs.wait(None, "agent", input={"messages": hi})
+        assert ended["messages"][-1]["content"] == SAID
+    options = ("--protocol", "ag-ui", "--protocol", "openai-chat")
+    with serving(tmp_path, "agent:graph", *options) as command:
+        assert re.findall(r"^    (\S+) +http", command.printed, re.MULTILINE) == [
+            "ag-ui",
+            "openai-chat",
+        ]
+        assert "curl" not in command.printed
 
 
 @pytest.mark.parametrize("target", ["agent:once", "agent:later", "agent:lent"])
