@@ -51,6 +51,7 @@ def connect(
     client: httpx.AsyncClient | None = None,
     retries: int = 8,
     silence_s: float = 60.0,
+    connect_s: float = 5.0,
     sinks: Iterable[SinkLike] | SinkLike = (),
     on_end: OnEnd | None = None,
     include: Iterable[Any] | None = None,
@@ -78,6 +79,8 @@ def connect(
             grow exponentially, with full jitter, from what the server asks for.
         silence_s: a connection that says nothing for so long is taken for dead; a server says
             something every 15 seconds.
+        connect_s: how long a server that has not answered yet is tried while nobody is there,
+            before ``ServerUnreachable``; with 0, once.
         sinks: where events go besides the reader.
         on_end: called once with the ``RunSnapshot`` after the end of reading.
         include: types, families or event classes to give.
@@ -92,7 +95,8 @@ def connect(
     """
     from langchain_streamkit.client.link import Server
 
-    server = Server(_checked_url(url), dict(headers or {}), client, retries, silence_s)
+    where = _checked_url(url)
+    server = Server(where, dict(headers or {}), client, retries, silence_s, connect_s)
     start: dict[str, Any] = {}
     if not isinstance(input, _NotGiven):
         start["input"] = to_plain(input)

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 CONNECT_S = 10.0
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 """Statuses of a read that the same request may not get again."""
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_NOBODY_THERE = (httpx.ConnectError, httpx.ConnectTimeout)
+_NEVER_SENT = (*_NOBODY_THERE, httpx.PoolTimeout)
 
 
 class Cut(Exception):
@@ -63,6 +64,7 @@ class Server(NamedTuple):
     client: httpx.AsyncClient | None
     retries: int
     silence_s: float
+    connect_s: float
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[httpx.AsyncClient]:
@@ -73,10 +75,14 @@ class Server(NamedTuple):
         async with httpx.AsyncClient() as client:
             yield client
 
-    @property
-    def timeout(self) -> httpx.Timeout:
-        """Of every request."""
-        return httpx.Timeout(CONNECT_S, read=self.silence_s)
+    def timeout(self, *, reached: bool) -> httpx.Timeout:
+        """Of a request, to a server that has answered before or not."""
+        connect_s = CONNECT_S if reached else min(CONNECT_S, self.connect_s or CONNECT_S)
+        return httpx.Timeout(CONNECT_S, connect=connect_s, read=self.silence_s)
+
+    def backoff(self) -> Backoff:
+        """What says when to ask again."""
+        return Backoff(self.retries, self.url, self.connect_s)
 
 
 class Link:
@@ -98,13 +104,16 @@ class Link:
         """The run's id is known, or will never be."""
         if run_id is not None:
             self._named.set()
-        self._again = Backoff(server.retries)
+        self._reached = False
+        """The server has answered."""
+        self._again = server.backoff()
 
     async def events(self) -> AsyncGenerator[Event]:
         """Yield the run's events to its end.
 
         Raises RunGone, ReplayGap, ProducerLost, ThreadBusy, ServerRefused, ServerUnreachable.
         """
+        self._again.begin()
         try:
             async with self._server.opened() as client:
                 while True:
@@ -116,8 +125,7 @@ class Link:
                                     return
                         raise Cut("the connection was closed before the run's end")
                     except (Cut, httpx.RequestError) as exc:
-                        asked_s = exc.asked_s if isinstance(exc, Cut) else 0.0
-                        await asyncio.sleep(self._again.wait_s(exc, asked_s))
+                        await self._wait(self._again, exc)
         finally:
             self._named.set()
 
@@ -126,21 +134,27 @@ class Link:
         await self._named.wait()
         if self.run_id is None:
             return
-        again = Backoff(self._server.retries)
+        again = self._server.backoff()
         async with self._server.opened() as client:
             while True:
                 try:
                     response = await client.post(
                         self._path("cancel"),
                         headers=self._server.headers,
-                        timeout=self._server.timeout,
+                        timeout=self._server.timeout(reached=self._reached),
                     )
+                    self._reached = True
                     if response.is_success:
                         return
                     raise self._refused(response, final=False)
                 except (Cut, httpx.RequestError) as exc:
-                    asked_s = exc.asked_s if isinstance(exc, Cut) else 0.0
-                    await asyncio.sleep(again.wait_s(exc, asked_s))
+                    await self._wait(again, exc)
+
+    async def _wait(self, again: Backoff, error: Exception) -> None:
+        """Return when to ask again. Raises ServerUnreachable."""
+        asked_s = error.asked_s if isinstance(error, Cut) else 0.0
+        unreached = not self._reached and isinstance(error, _NOBODY_THERE)
+        await asyncio.sleep(again.wait_s(error, asked_s, unreached=unreached))
 
     # ---- one connection ----------------------------------------------------------------------
 
@@ -160,6 +174,7 @@ class Link:
         """Return a response that streams events."""
         starting = self.run_id is None
         response = await self._send(client)
+        self._reached = True
         try:
             if response.status_code == 204 and self.last is not None:
                 await response.aclose()  # all was read before; how it ended is read again
@@ -186,7 +201,7 @@ class Link:
 
     async def _send(self, client: httpx.AsyncClient) -> httpx.Response:
         headers = {**self._server.headers, "accept": "text/event-stream"}
-        timeout = self._server.timeout
+        timeout = self._server.timeout(reached=self._reached)
         if self.run_id is not None:
             if self.last is not None:
                 headers["last-event-id"] = str(self.last)

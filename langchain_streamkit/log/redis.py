@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from redis.exceptions import AuthenticationError, AuthorizationError, NoScriptError, RedisError
@@ -14,6 +15,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from langchain_streamkit.errors import LogUnavailable
 from langchain_streamkit.log.contract import Added, Answer, Info, Page
 from langchain_streamkit.log.listeners import Listeners
+from langchain_streamkit.log.redis_health import RedisHealth
 from langchain_streamkit.log.redis_hub import RedisHub
 from langchain_streamkit.log.redis_links import RedisLinks
 from langchain_streamkit.log.redis_script import (
@@ -61,14 +63,15 @@ class RedisStore:
         self._clock = clock
         self._links = RedisLinks(url)
         self._listeners = Listeners()
-        self._hub = RedisHub(self._links.live, self._listeners, _channel)
+        self._closed = False
+        self._health = RedisHealth(f"the log in {self!r}")
+        self._hub = RedisHub(self._links.live, self._listeners, _channel, self._health)
 
     def __repr__(self) -> str:
         return f"<RedisStore at {self._links}>"
 
     async def claim(self, claim: Claim, /) -> Answer:
         """See ``LogStore.claim``."""
-        self._hub.start()
         return await self._step(
             "claim",
             claim.name,
@@ -147,6 +150,7 @@ class RedisStore:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        self._closed = True
         await self._hub.aclose()
         await self._links.drop_idle()
 
@@ -175,6 +179,8 @@ class RedisStore:
 
     async def _persist(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Try until it works, or ``RETRY_S`` seconds are over: ``LogUnavailable``."""
+        if not self._closed:
+            self._hub.start()  # which notices at once when the server goes, and comes back
         loop = asyncio.get_running_loop()
         end = loop.time() + RETRY_S
         wait_s = FIRST_WAIT_S
@@ -184,11 +190,13 @@ class RedisStore:
             # merely takes long.
             left_s = end - loop.time()
             within_s = min(self._links.answer_s, left_s) if trouble is None else left_s
+            began = monotonic()
             try:
-                return await self._attempt(calls, within_s)
+                replies = await self._attempt(calls, within_s)
             except (AuthenticationError, AuthorizationError) as exc:
                 raise self._unavailable(str(exc)) from exc
             except (RedisConnectionError, RedisTimeoutError, OSError) as exc:
+                self._health.failed("calls", exc, began)
                 if trouble is None or not isinstance(exc, RedisTimeoutError):
                     trouble = exc
                 if loop.time() + wait_s > end:
@@ -197,6 +205,9 @@ class RedisStore:
                 await self._links.drop_idle()
             except RedisError as exc:
                 raise self._unavailable(str(exc)) from exc
+            else:
+                self._health.answered("calls")
+                return replies
             await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
             wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
 

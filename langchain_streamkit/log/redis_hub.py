@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.exceptions import RedisError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from langchain_streamkit.log.contract import Listener
     from langchain_streamkit.log.listeners import Listeners
+    from langchain_streamkit.log.redis_health import RedisHealth
 
 LOGGER = logging.getLogger("langchain_streamkit")
 SILENCE_S: Final = 15.0
@@ -38,7 +40,7 @@ class RedisHub:
     """Subscriptions on one connection, which is made anew when it is lost.
 
     ``connect`` makes a connection that is not connected yet, speaks RESP2 and has no read timeout;
-    ``channel_of`` names the channel of a stream.
+    ``channel_of`` names the channel of a stream; ``health`` is told whether the server is there.
     """
 
     def __init__(
@@ -46,10 +48,12 @@ class RedisHub:
         connect: Callable[[], AbstractConnection],
         listeners: Listeners,
         channel_of: Callable[[str], str],
+        health: RedisHealth,
     ) -> None:
         self._connect = connect
         self._listeners = listeners
         self._channel_of = channel_of
+        self._health = health
         self._names: dict[bytes, str] = {}
         """Of all streams that are subscribed to, or are to be, by their channel."""
         self._confirmed: dict[bytes, asyncio.Event] = {}
@@ -98,6 +102,7 @@ class RedisHub:
         wait_s = FIRST_WAIT_S
         while True:
             connection = self._connect()
+            began: float | None = monotonic()
             try:
                 async with asyncio.timeout(PONG_S):
                     await connection.connect()  # type: ignore[no-untyped-call]
@@ -105,10 +110,12 @@ class RedisHub:
                     self._told.get_nowait()  # all that is subscribed to is said at once
                 await connection.send_command("SUBSCRIBE", _CANCELS, *self._names)
                 wait_s = FIRST_WAIT_S
+                began = None
                 await self._serve(connection)
             except (RedisError, OSError) as exc:
                 self.trouble = str(exc) or self.trouble
                 LOGGER.info("the connection for live events of the log was lost: %s", exc)
+                self._health.failed("live", self.trouble, began or monotonic())
             finally:
                 await connection.disconnect(nowait=True)
             self._listeners.all_changed()
@@ -126,6 +133,7 @@ class RedisHub:
                 if kind == b"message":
                     self._message(channel, data)
                 elif kind == b"subscribe" and channel == _CANCELS:
+                    self._health.connected()
                     self._listeners.cancelled(None)  # those of the time before
                 elif kind == b"subscribe" and channel in self._names:
                     self._confirmed[channel].set()

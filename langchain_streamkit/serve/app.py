@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from langchain_streamkit.errors import StreamError, StreamUsageError
+from langchain_streamkit.serve.hosts import LOCAL_HOSTS, AllowedHosts
 from langchain_streamkit.serve.sse_response import SSEResponse
 from langchain_streamkit.serve.websocket import WebSocketSession
 from langchain_streamkit.tokens.budget import Budget
@@ -25,7 +26,6 @@ from langchain_streamkit.tokens.budget import Budget
 try:
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import FileResponse, JSONResponse, Response
     from starlette.routing import Mount, Route, WebSocketRoute
     from starlette.staticfiles import StaticFiles
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 MAX_BODY_BYTES = 1 << 18
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 _PAGE_HEADERS = {
     # The page needs nothing from elsewhere, so that even a hole in it could send nothing away.
@@ -132,8 +131,12 @@ def create_app(
             WebSocketRoute("/ws", socket),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
+        middleware=[Middleware(AllowedHosts, names=hosts, remedy=_open_local)],
     )
+
+
+def _open_local(_name: str) -> str:
+    return "open it by 127.0.0.1 or localhost, or start it with --host 0.0.0.0 (HOST=0.0.0.0)"
 
 
 def _foreign(connection: HTTPConnection) -> bool:

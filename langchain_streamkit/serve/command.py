@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import json
 import math
 import shlex
 import signal
@@ -16,19 +15,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from fastapi import FastAPI
 from langchain_core.runnables import Runnable
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from uvicorn import Config, Server
 
 from langchain_streamkit import __version__
 from langchain_streamkit.errors import LogUnavailable, RunGone, StreamError, StreamUsageError
 from langchain_streamkit.manager.run_manager import RunManager
-from langchain_streamkit.runs.runnables import unwrapped
-from langchain_streamkit.serve.app import LOCAL_HOSTS
+from langchain_streamkit.serve.greeting import greeting
+from langchain_streamkit.serve.hosts import LOCAL_HOSTS, AllowedHosts
 from langchain_streamkit.serve.listening import LOOPBACK, listen, no_listener
 from langchain_streamkit.serve.loading import load
-from langchain_streamkit.serve.protocols.names import PROTOCOLS
 from langchain_streamkit.serve.router import streamkit_router
-from langchain_streamkit.serve.served import Served, as_input
+from langchain_streamkit.serve.served import Served
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
 FAREWELL_S: Final = 2
 """What readers get to take the last events after the runs' grace is over."""
 _LOG_S: Final = 5.0
-_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to be called by another name
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -185,10 +181,13 @@ def application(
             expose_headers=["X-Run-Id", "Location", "Retry-After"],
         )
     if options.host in LOOPBACK and auth is None:
-        # No page may reach it by a name of its own that leads here (DNS rebinding).
-        hosts = [*LOCAL_HOSTS, *options.allow_host]
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+        names = [*LOCAL_HOSTS, *options.allow_host]
+        app.add_middleware(AllowedHosts, names=names, remedy=_allow_host)
     return app
+
+
+def _allow_host(name: str) -> str:
+    return f"if it is the server's own, start it with --allow-host {shlex.quote(name)}"
 
 
 async def _check_log(manager: RunManager, url: str) -> None:
@@ -202,57 +201,6 @@ async def _check_log(manager: RunManager, url: str) -> None:
         raise StreamUsageError(
             f"the log {url} cannot be used: {exc}; write another, as in --log sqlite:///runs.db"
         ) from exc
-
-
-def greeting(servable: Servable, options: argparse.Namespace, port: int) -> str:
-    """Return what is printed when it serves: where, and a line to try it with."""
-    host = str(_ANYWHERE.get(options.host, options.host))
-    where = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    body = json.dumps(example(servable))
-    curl = f"curl -N {where}/runs -H 'content-type: application/json' -d {shlex.quote(body)}"
-    others = [name for name in options.protocols or PROTOCOLS if name != "native"]
-    native = options.protocols is None or "native" in options.protocols
-    lines = [
-        f"streamkit serves {options.target} on {where}",
-        *([f"  try it    {curl}"] if native else []),
-        *([f"  speaks    {', '.join(others)}"] if others else []),
-        f"  docs      {where}/docs",
-        f"  log       {options.log}"
-        + (" (gone with this process)" if options.log.startswith("memory:") else ""),
-    ]
-    if options.host not in LOOPBACK and options.auth is None:
-        lines.append(
-            f"  caution   whoever can reach {options.host} can start runs and read them; add --auth"
-            " module:function"
-        )
-    return "\n".join([*lines, "  stop      Ctrl-C"])
-
-
-def example(servable: Servable) -> dict[str, Any]:
-    """Return the body of a request to start a run, as far as what is served tells it."""
-    body: dict[str, Any] = {"input": "Hello"}
-    if not isinstance(servable, Runnable):
-        return body
-    runnable = cast("Runnable[Any, Any]", servable)  # type: ignore[redundant-cast]
-    if as_input(runnable, "Hello") == "Hello":
-        fields: dict[str, dict[str, Any]] = runnable.get_input_jsonschema().get("properties", {})
-        if fields:
-            body["input"] = {
-                name: _EXAMPLES.get(one.get("type", "")) for name, one in fields.items()
-            }
-    if getattr(unwrapped(runnable), "checkpointer", None):
-        body["thread_id"] = "1"
-    return body
-
-
-_EXAMPLES: Final[dict[str, Any]] = {
-    "string": "Hello",
-    "integer": 1,
-    "number": 1,
-    "boolean": True,
-    "array": [],
-    "object": {},
-}
 
 
 def _again(options: argparse.Namespace, free: int) -> str:

@@ -163,8 +163,9 @@ class _Brief(logging.Formatter):
 def _serve(listener: socket.socket, host: str, provider: Provider) -> None:
     import uvicorn
 
-    from langchain_streamkit.serve.app import LOCAL_HOSTS, create_app
+    from langchain_streamkit.serve.app import create_app
     from langchain_streamkit.serve.demo_agent import demo_agent
+    from langchain_streamkit.serve.hosts import LOCAL_HOSTS
     from langchain_streamkit.serve.live_runs import LiveRuns
     from langchain_streamkit.sinks.console import ConsoleSink
     from langchain_streamkit.tokens.vocabularies import load_encoding

@@ -26,8 +26,8 @@ ThreadId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of ``POST /runs``."""
 
-    input: Any = None
-    """What the runnable takes."""
+    input: Any = msgspec.UNSET
+    """What the runnable takes; with ``null`` a graph goes on from its thread's checkpoint."""
     thread_id: ThreadId | None = None
     """The conversation; a graph with a checkpointer needs one."""
     metadata: dict[str, Any] = {}

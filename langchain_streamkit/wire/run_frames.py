@@ -47,7 +47,7 @@ class Start(_Frame, frozen=True, kw_only=True):
     """A client asks for a run, and to be told of it under ``id``."""
 
     id: Name
-    input: Any = None
+    input: Any = msgspec.UNSET
     thread_id: Name | None = None
     metadata: dict[str, Any] = {}
     resume: dict[str, Any] | None = None

@@ -6,7 +6,17 @@ a reason; no frame out is larger than the limit unless a single event is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    get_args,
+)
 
 import msgspec
 
@@ -22,6 +32,10 @@ FrameFault: TypeAlias = Literal[
     "binary", "too_large", "invalid_json", "invalid_frame", "unknown_op"
 ]
 PING: Final = '{"op":"ping"}'
+
+_AT_OP: Final = " - at `$.op`"
+"""How msgspec ends what it says of an ``op`` that is none."""
+_OP_MISSING: Final = "Object missing required field `op`"
 
 encode: Final = msgspec.json.Encoder().encode
 
@@ -46,6 +60,8 @@ class FrameReader(Generic[T]):
 
     def __init__(self, frames: Any) -> None:
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(frames)
+        ops = ", ".join(f'"{one.__struct_config__.tag}"' for one in get_args(frames))
+        self._no_op = f'"op" says what is asked for; write one of {ops}'
 
     def read(self, text: str | None, max_bytes: int) -> T | BadFrame:
         """Read a frame from a client; ``None`` is a binary one."""
@@ -57,8 +73,13 @@ class FrameReader(Generic[T]):
         try:
             return self._decoder.decode(text)
         except msgspec.ValidationError as exc:
-            code: FrameFault = "unknown_op" if str(exc).endswith("`$.op`") else "invalid_frame"
-            return BadFrame(code, str(exc), _id_of(text))
+            said = str(exc)
+            code: FrameFault = "invalid_frame"
+            if said.endswith(_AT_OP):
+                said, code = f"{said.removesuffix(_AT_OP)}: {self._no_op}", "unknown_op"
+            elif said == _OP_MISSING:
+                said = self._no_op
+            return BadFrame(code, said, _id_of(text))
         except (msgspec.DecodeError, UnicodeError) as exc:
             return BadFrame("invalid_json", f"the frame is no JSON: {exc}")
         except RecursionError:

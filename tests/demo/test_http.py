@@ -256,6 +256,8 @@ async def test_name_of_another_site_that_points_here_is_refused(client: httpx.As
     with demo([]) as served:
         response = await client.get(f"{served.url}/", headers={"host": "evil.example"})
     assert response.status_code == 400
+    assert response.json()["error"]["code"] == "foreign_host"
+    assert "--host 0.0.0.0" in response.json()["error"]["message"]
 
 
 async def test_page_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:

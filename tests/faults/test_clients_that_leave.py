@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tests.log.servers import RedisServer
 
 MIB = 1 << 20
-SEND_TIMEOUT_S = 2.0
+SEND_TIMEOUT_S = 2.0 * TIMES
+"""Longer than it takes to open all of them."""
 BUFFER = 1 << 15
 CUT_OFF = "uvicorn.error: ASGI callable returned without completing response."
 """What uvicorn logs of a client that is cut off: ASGI has no other way to do so."""

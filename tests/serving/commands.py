@@ -69,6 +69,11 @@ def nothing():
 
 def who(request):
     return request.headers.get("x-user")
+
+
+def bearer(request):
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return {"secret": "ada"}.get(token) if kind == "Bearer" else None
 """
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import shutil
 import signal
 import socket
@@ -11,11 +14,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import websockets.sync.client as sockets
+from langgraph_sdk import get_sync_client
+from openai import OpenAI
+from websockets.exceptions import InvalidStatus
 
 from langchain_streamkit import __version__, connect
 from langchain_streamkit.cli import main
+from langchain_streamkit.serve.protocols.names import PROTOCOLS
 from tests.conftest import require
-from tests.serving.apps import client_of, started
+from tests.serving.apps import client_of, error_of, started
 from tests.serving.commands import AGENT, START_S, arguments_of, environment, serving
 from tests.test_project import PROJECT
 
@@ -41,6 +49,63 @@ def test_curl_line_that_is_printed_works_when_pasted(tmp_path: Path, target: str
             assert client.get("/metrics").status_code == 404
         assert f"{command.url}/docs" in command.printed
         assert "caution" not in command.printed
+
+
+def test_curl_line_says_who_it_is_where_the_command_asks(tmp_path: Path) -> None:
+    require(shutil.which("curl"), "curl", "sudo apt-get install curl")
+    with serving(tmp_path, "agent:graph", "--auth", "agent:bearer") as command:
+
+        def said(token: str) -> str:
+            return subprocess.run(
+                ["sh", "-c", command.curl],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=START_S,
+                env={**environment(), "TOKEN": token},
+            ).stdout
+
+        assert SAID in said("secret")
+        assert "unauthenticated" in said("guessed")
+        assert "agent:bearer reads every request" in command.printed
+
+
+def test_every_protocol_is_told_with_the_address_that_its_clients_are_given(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, "agent:graph") as command, client_of(command.url) as client:
+        where = dict(re.findall(r"^    (\S+) +(http://\S+)$", command.printed, re.MULTILINE))
+        assert list(where) == list(PROTOCOLS)
+        assert SAID in client.post(where["native"], json={"input": "hi", "thread_id": "1"}).text
+        message = {"id": "1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}
+        chat = {"id": "2", "messages": [message], "trigger": "submit-message"}
+        assert SAID in client.post(where["ai-sdk"], json=chat).text
+        ag_ui = {
+            "threadId": "3",
+            "runId": "r",
+            "tools": [],
+            "context": [],
+            "state": {},
+            "forwardedProps": {},
+            "messages": [{"id": "1", "role": "user", "content": "hi"}],
+        }
+        assert SAID in client.post(where["ag-ui"], json=ag_ui).text
+        openai: dict[str, Any] = {"api_key": "-", "http_client": client}
+        completions = OpenAI(base_url=where["openai-chat"], **openai).chat.completions
+        hi: Any = [{"role": "user", "content": "hi"}]
+        assert completions.create(model="agent", messages=hi).choices[0].message.content == SAID
+        responses = OpenAI(base_url=where["openai-responses"], **openai).responses
+        assert responses.create(model="agent", input="hi").output_text == SAID
+        with get_sync_client(url=where["langgraph"], api_key=None) as langgraph:
+            ended: Any = langgraph.runs.wait(None, "agent", input={"messages": hi})
+        assert ended["messages"][-1]["content"] == SAID
+    options = ("--protocol", "ag-ui", "--protocol", "openai-chat")
+    with serving(tmp_path, "agent:graph", *options) as command:
+        assert re.findall(r"^    (\S+) +http", command.printed, re.MULTILINE) == [
+            "ag-ui",
+            "openai-chat",
+        ]
+        assert "curl" not in command.printed
 
 
 @pytest.mark.parametrize("target", ["agent:once", "agent:later", "agent:lent"])
@@ -93,7 +158,39 @@ def test_pages_and_names_of_others_are_let_in_as_the_options_say(tmp_path: Path)
         assert evil.status_code == 403
         rebound = client.post("/runs", headers={"Host": "evil.example"}, **run)
         assert rebound.status_code == 400
+        assert error_of(rebound)["code"] == "foreign_host"
         assert client.get("/health", headers={"Host": "api.example"}).status_code == 200
+
+
+def test_name_that_is_not_allowed_is_told_the_option_that_allows_it(tmp_path: Path) -> None:
+    with serving(tmp_path, "agent:model") as command, client_of(command.url) as client:
+
+        def refused(host: str) -> str:
+            response = client.get("/health", headers={"Host": host})
+            assert response.status_code == 400
+            assert error_of(response)["code"] == "foreign_host"
+            message: str = error_of(response)["message"]
+            return message
+
+        option = re.findall(r"--allow-host \S+$", refused("Api.example:8000"))
+        assert option == ["--allow-host api.example"]
+        assert "--allow-host" not in refused("<b>evil</b>")
+        for own in ("localhost:8000", "127.0.0.1", "[::1]:8000", "[::1]", "LocalHost"):
+            assert client.get("/health", headers={"Host": own}).status_code == 200, own
+        link = socket.create_connection(("127.0.0.1", client.base_url.port or 0))
+        with (
+            pytest.raises(InvalidStatus) as closed,
+            sockets.connect("ws://evil.example/ws", sock=link),
+        ):
+            pass
+        told = closed.value.response
+        assert told.status_code == 400
+        assert json.loads(told.body)["error"]["code"] == "foreign_host"
+    with (
+        serving(tmp_path, "agent:model", *shlex.split(option[0])) as command,
+        client_of(command.url) as client,
+    ):
+        assert client.get("/health", headers={"Host": "Api.example:8000"}).status_code == 200
 
 
 @pytest.mark.parametrize("number", ENDING)

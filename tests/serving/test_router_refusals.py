@@ -6,6 +6,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
 from starlette.exceptions import HTTPException
 
 from langchain_streamkit import Budget, Limits, Quota, RunManager, StreamUsageError
@@ -37,6 +39,9 @@ JSON = {"content-type": "application/json"}
         (b'{"input": "hi", "metadata": []}', 422, "invalid_request"),
         (b'{"input": "hi", "resume": {"x": 1}}', 422, "invalid_request"),
         (b'{"resume": {}}', 422, "invalid_request"),
+        (b"{}", 422, "invalid_request"),
+        (b'{"thread_id": "t"}', 422, "invalid_request"),
+        (b'{"resume": null}', 422, "invalid_request"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -47,6 +52,30 @@ def test_body_that_is_no_request_is_refused_in_one_form(
         response = client.post("/runs", content=body, headers=JSON)
     assert response.status_code == status, response.text
     assert error_of(response)["code"] == code
+
+
+def test_body_without_input_and_resume_starts_nothing_and_is_told_what_to_write() -> None:
+    model = speaker()
+    with served(model) as client:
+        for body in ({}, {"thread_id": "t", "metadata": {}}, {"resume": None}):
+            message = error_of(client.post("/runs", json=body))["message"]
+            assert '"input"' in message
+            assert '"resume"' in message
+    assert not model.calls
+
+
+def test_input_null_goes_on_from_the_checkpoint_of_the_thread() -> None:
+    def say(state: MessagesState) -> Any:
+        return {"messages": [("ai", "done")]}
+
+    builder = StateGraph(MessagesState).add_node("say", say).add_edge(START, "say")
+    graph = builder.compile(checkpointer=InMemorySaver(), interrupt_before=["say"])
+    with served(graph) as client:
+        body = {"input": {"messages": [("user", "hi")]}, "thread_id": "t"}
+        client.post("/runs", json=body).raise_for_status()
+        client.post("/runs", json={"input": None, "thread_id": "t"}).raise_for_status()
+        messages = client.get("/threads/t/messages").json()["messages"]
+    assert [message["content"] for message in messages] == ["hi", "done"]
 
 
 def test_body_beyond_the_limit_is_refused_before_it_is_parsed() -> None:

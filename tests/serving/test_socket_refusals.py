@@ -44,6 +44,8 @@ def who(request: HTTPConnection) -> str | None:
         ('{"op":"subscribe","id":"a","run_id":"nope"}', "not_found"),
         ('{"op":"subscribe","id":"a","run_id":"nope","since":"7"}', "invalid_position"),
         ('{"op":"subscribe","id":"a","run_id":"\\n"}', "invalid_request"),
+        ('{"op":"start","id":"a"}', "invalid_request"),
+        ('{"op":"start","id":"a","thread_id":"t"}', "invalid_request"),
         ('{"op":"cancel"}', "invalid_frame"),
         ('{"op":"cancel","id":"a"}', "unknown_id"),
         ('{"op":"cancel","run_id":"nope"}', "not_found"),
@@ -63,6 +65,15 @@ def test_frame_that_is_none_gets_an_error_and_the_socket_goes_on(frame: Any, cod
         assert answer["error"]["code"] == code
         socket.ask("start", "a", input="hi")
         assert socket.rest("a").ended
+
+
+@pytest.mark.parametrize("frame", ['{"op":"fly","id":"a"}', '{"id":"a"}', '{"op":null,"id":"a"}'])
+def test_frame_without_an_op_that_there_is_is_told_the_ops(frame: str) -> None:
+    with served(speaker()) as client, socket_of(client) as socket:
+        socket.connection.send(frame)
+        message = socket.receive()["error"]["message"]
+    for op in ("start", "subscribe", "unsubscribe", "cancel", "pong"):
+        assert f'"{op}"' in message
 
 
 def test_flood_of_bad_frames_is_answered_one_by_one_while_others_are_served() -> None:

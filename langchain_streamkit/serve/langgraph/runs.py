@@ -30,7 +30,7 @@ from langchain_streamkit.serve.langgraph.answers import (
 )
 from langchain_streamkit.serve.langgraph.assistants import checked_assistant
 from langchain_streamkit.serve.langgraph.requests import RunBody, answers_of, modes_of, wanted
-from langchain_streamkit.serve.langgraph.threads import begin_thread, threads_of
+from langchain_streamkit.serve.langgraph.threads import thread_or_begun, threads_of
 from langchain_streamkit.serve.protocols.asked import Asked
 from langchain_streamkit.serve.refusals import LOGGER
 from langchain_streamkit.serve.requests import position_of
@@ -182,12 +182,10 @@ class RunEndpoints:
     ) -> Mapping[str, Any] | None:
         """Return the answers by id, of a thread that is there; None where nothing is answered."""
         states = threads_of(self._service, runnable)
-        try:
+        if body.if_not_exists == "create":
+            state = await thread_or_begun(self._manager, states, thread_id, user)
+        else:
             state = await states.newest(thread_id, user)
-        except RunGone:
-            if body.if_not_exists != "create":
-                raise
-            state = await begin_thread(self._manager, states, thread_id, user)
         if resume is msgspec.UNSET:
             return None
         return answers_of(resume, [one.id for one in state.interrupts])

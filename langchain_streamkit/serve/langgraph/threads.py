@@ -55,13 +55,17 @@ def threads_of(service: RunService, runnable: Runnable[Any, Any]) -> ThreadState
     return ThreadStates(runnable, adopt=service.manager.adopt_threads)
 
 
-async def begin_thread(
+async def thread_or_begun(
     manager: RunManager, states: ThreadStates, thread_id: str, user: str | None
 ) -> StateSnapshot:
-    """Return a thread that was not there; one that has got a run meanwhile is left as it is.
+    """Return a thread, begun if it was not there.
 
-    Raises ``NotOwner``.
+    One that has got a run meanwhile is left as it is. Raises ``NotOwner``.
     """
+    try:
+        return await states.newest(thread_id, user)
+    except RunGone:
+        pass
     try:
         async with manager.hold(thread_id, user):
             try:

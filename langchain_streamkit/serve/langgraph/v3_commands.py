@@ -1,7 +1,7 @@
 """What the commands of the agent streaming protocol do to a thread.
 
-Guarantees: a thread is made by its first run; a client's config is never taken; what is done is
-done for the thread's owner alone.
+Guarantees: a thread is made by its first run, and found as any other; a client's config is never
+taken; what is done is done for the thread's owner alone.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from langchain_streamkit.errors import RunGone, StreamUsageError
+from langchain_streamkit.manager.checkpoints import Checkpoints
 from langchain_streamkit.manager.thread_states import ThreadStates
 from langchain_streamkit.serve.langgraph.assistants import checked_assistant
+from langchain_streamkit.serve.langgraph.threads import thread_or_begun
 from langchain_streamkit.serve.protocols.native import asked_natively
 from langchain_streamkit.serve.refusals import Refusal
 from langchain_streamkit.serve.requests import RunRequest
+from langchain_streamkit.text import short_repr
 from langchain_streamkit.wire.langgraph.state import thread_state
 from langchain_streamkit.wire.langgraph.v3 import CAPTURE
 from langchain_streamkit.wire.langgraph.v3_commands import (
     NOT_SERVED,
+    SERVED,
     Command,
     CommandError,
     InputRespond,
@@ -66,7 +70,8 @@ class ThreadCommands(NamedTuple):
             case method if method in NOT_SERVED:
                 raise CommandError("not_supported", f"{method} is not served: {NOT_SERVED[method]}")
             case method:
-                raise CommandError("unknown_command", f"there is no command {method!r}")
+                said = f"there is no command {short_repr(method)}; write one of {', '.join(SERVED)}"
+                raise CommandError("unknown_command", said)
 
     # ---- runs ------------------------------------------------------------------------------------
 
@@ -88,7 +93,16 @@ class ThreadCommands(NamedTuple):
         request = RunRequest(
             input=asked.input, thread_id=self.thread_id, metadata=asked.metadata or {}
         )
+        await self._begin()
         return await self._run(command, request, **options)
+
+    async def _begin(self) -> None:
+        """Make the thread, if it is not there and what is served keeps threads."""
+        manager = self.service.manager
+        async with self.service.serving(self.connection) as runnable:
+            if Checkpoints(runnable).kept:
+                states = ThreadStates(runnable, adopt=manager.adopt_threads)
+                await thread_or_begun(manager, states, self.thread_id, self.user)
 
     async def _respond(self, command: Command) -> Data:
         asked = read_params(command.params, InputRespond, "input.respond")

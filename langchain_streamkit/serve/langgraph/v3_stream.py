@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from langchain_streamkit.serve.langgraph.v3_reading import ThreadFrames
     from langchain_streamkit.serve.settings import ServeSettings
 
+COME_BACK: Final = b'event: bye\ndata: the server goes away; read on with "since"\n\n'
+"""Python's client takes a stream that merely ends for the end of all runs, and comes back only from
+one that is broken: what it cannot read as JSON is. JavaScript's comes back from both."""
 HEARTBEAT_S: Final = 5.0
 """At most: JavaScript's client measures the pauses, and takes one that is long for a cut."""
 
@@ -76,7 +79,7 @@ class ThreadResponse(Response):
             if not pump.cancelled():
                 pump.result()
             if not (said or self._thread.disconnected):
-                await line.write_last(body_message(b"", more=False))
+                await line.write_last(body_message(COME_BACK, more=False))
 
     async def _pump(self, line: Line[Any]) -> None:
         start = {"status": self.status_code, "headers": self.raw_headers}
@@ -91,7 +94,7 @@ class ThreadResponse(Response):
                         return
                     await line.give_way(len(batch))
         except LogUnavailable:
-            pass  # the client comes back, here or at another server
+            last = COME_BACK
         except Exception as exc:  # noqa: BLE001 -- told to the client, and logged
             told = msgspec.json.encode(failure(None, fault_of(exc).error))
             last = b"event: error\ndata: %b\n\n" % told

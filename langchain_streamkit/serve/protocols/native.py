@@ -32,8 +32,14 @@ class Native:
 
 def asked_natively(asked: RunRequest) -> Asked:
     """Return what a request of our own asks for. Raises ``Refusal``."""
-    if asked.resume is not None and asked.input is not None:
+    if asked.resume is not None and asked.input not in (UNSET, None):
         raise Refusal(422, "invalid_request", 'send "input" or "resume", not both')
+    if asked.resume is None and asked.input is UNSET:
+        said = (
+            'there is nothing to run: send "input", what the runnable takes (null: a graph goes on'
+            ' from the checkpoint of its "thread_id"), or "resume", answers by interrupt id'
+        )
+        raise Refusal(422, "invalid_request", said)
     return Asked(
         encoder="native",
         input=asked.input if asked.resume is None else UNSET,

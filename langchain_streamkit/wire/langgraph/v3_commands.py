@@ -37,6 +37,16 @@ NOT_SERVED: Final = {
     "state.fork": "runs go on from a thread's newest checkpoint",
 }
 """Commands of the protocol that are refused, and what there is instead."""
+SERVED: Final = (
+    "run.start",
+    "input.respond",
+    "state.get",
+    "state.listCheckpoints",
+    "subscription.subscribe",
+    "subscription.unsubscribe",
+    "subscription.reconnect",
+)
+"""Commands that are done, the subscriptions by WebSocket alone."""
 _NO_EVENTS: Final = "tasks"
 """A channel that clients ask for among others; alone it would be a stream that says nothing."""
 

@@ -178,6 +178,30 @@ async def test_reader_who_comes_later_is_sent_what_was_there(transport: str) -> 
             assert await again.output == to_plain(state_of(server, stream.thread_id).values)
 
 
+async def test_thread_that_its_first_run_has_made_is_found(transport: str) -> None:
+    runnable = graph(one=node_of(says("One", "Two"))).compile(checkpointer=InMemorySaver())
+    with served(runnable, authenticate=user_of) as server:
+        async with thread_of(server, transport, user="ada") as stream:
+            for _ in range(2):
+                await PyThread(stream).run(HI)
+        server.after(2)
+
+        async def found(user: str, **wanted: Any) -> list[Any]:
+            async with py_client(server.url) as client:
+                headers = {"x-user": user}
+                threads: list[Any] = await client.threads.search(headers=headers, **wanted)
+                return threads
+
+        [thread] = await found("ada")
+        state = state_of(server, stream.thread_id)
+        assert thread["thread_id"] == stream.thread_id
+        assert thread["status"] == "idle"
+        assert thread["values"] == to_plain(state.values)
+        assert [one["thread_id"] for one in await found("ada", status="idle")] == [stream.thread_id]
+        assert await found("ada", status="busy") == []
+        assert await found("bob") == []
+
+
 async def test_remote_graph_runs_by_this_protocol() -> None:
     with served(kept("agent")) as server:
         async with py_client(server.url) as client:
