@@ -31,7 +31,7 @@ class ToolPartsBefore(msgspec.Struct, frozen=True):
     ended: frozenset[str] = frozenset()
     """In steps before the last: of calls that something has come of."""
     questions: frozenset[str] = frozenset()
-    """Of interrupts, in any step."""
+    """Of interrupts that were answered, in any step."""
 
     def to_metadata(self) -> dict[str, list[str]]:
         """Return what ``from_metadata`` reads."""
@@ -56,7 +56,7 @@ def numbered(name: str, taken: Container[str]) -> str:
     return part_id
 
 
-def unnumbered(part_id: str, taken: Container[str]) -> str:
+def unnumbered(part_id: str, taken: Container[object]) -> str:
     """Return the name that ``numbered`` made this id of, one of ``taken``."""
     found = _NUMBERED.fullmatch(part_id)
     return found[1] if found is not None and found[1] in taken else part_id

@@ -143,10 +143,10 @@ def _requests(payload: Any) -> list[Chunk] | None:
             return None
 
 
-def answers(parts: Iterable[Mapping[str, Any]], asked: Container[str]) -> dict[str, Any]:
+def answers(parts: Iterable[Mapping[str, Any]], asked: Container[object]) -> dict[str, Any]:
     """Return what the tool parts of an assistant's last message answer, by interrupt id.
 
-    ``asked`` are the ids of all its tool parts ``interrupt``. Approval is ``True`` or ``False``;
+    ``asked`` are the ids of all its tool parts. Approval is ``True`` or ``False``;
     that of the middleware's calls is what the middleware takes, a reason included. Raises
     ``StreamUsageError`` where only some of its calls are answered.
     """

@@ -66,6 +66,7 @@ class ChatRequest:
 
 
 _ENDED: Final = ("output-available", "output-error", "output-denied")
+_UNANSWERED: Final = ("input-available", "approval-requested")
 _decode = msgspec.json.Decoder(_Body).decode
 
 
@@ -115,7 +116,8 @@ def _answered(message: UIMessage) -> dict[str, Any]:
     tools = [part for part in message.parts if is_tool(part)]
     earlier = [part for part in tools if part.get("type") != "tool-interrupt"]
     latest = [part for part in last_step(message) if part.get("type") == "tool-interrupt"]
-    return answers(earlier + latest, _tool_parts(message).questions)
+    ids = [part.get("toolCallId") for part in tools]
+    return answers(earlier + latest, ids)
 
 
 def _tool_parts(message: UIMessage) -> ToolPartsBefore:
@@ -126,7 +128,8 @@ def _tool_parts(message: UIMessage) -> ToolPartsBefore:
         if not is_tool(part) or not isinstance(part_id, str) or part.get("providerExecuted"):
             continue
         if part["type"] == "tool-interrupt":
-            found["questions"].add(part_id)
+            if part.get("state") not in _UNANSWERED:
+                found["questions"].add(part_id)
         elif number < before:
             found["ended" if part.get("state") in _ENDED else "open"].add(part_id)
     return ToolPartsBefore(**{name: frozenset(ids) for name, ids in found.items()})

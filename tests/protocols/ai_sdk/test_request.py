@@ -191,6 +191,14 @@ def test_tool_parts_that_the_run_goes_on_with_are_in_its_metadata() -> None:
     assert asked.resume == {"i1": "two"}
 
 
+def test_id_of_a_void_part_may_be_anything() -> None:
+    whose = {"callProviderMetadata": {"streamkit": {"messageId": "m1"}}}
+    dropped = {"type": "data-dropped", "data": {"messageId": "m1"}}
+    void = tool("input-available", toolCallId={}, **whose)
+    asked = read(user(text("hi")), assistant(dropped, void, STEP, question("yes")))
+    assert asked.resume == {"i1": "yes"}
+
+
 def test_interrupt_of_any_id_is_answered_under_it() -> None:
     assert read(user(text("hi")), assistant(STEP, question("x", "i1#2"))).resume == {"i1#2": "x"}
 
