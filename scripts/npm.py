@@ -77,6 +77,19 @@ AI_SDK = NpmSet(
 )
 """Vercel's, in three versions beside each other (tests/protocols/ai_sdk)."""
 
+AI_SDK_REACT = NpmSet(
+    "ai-sdk-react",
+    "the AI SDK's hooks for React",
+    {
+        "ai": "7.0.173",
+        "@ai-sdk/react": "4.0.177",
+        "react": "19",
+        "react-dom": "19",
+        "esbuild": "0.25",
+    },
+)
+"""``useChat``, as a React page in a browser (tests/protocols/pages)."""
+
 AG_UI = NpmSet("ag-ui", "AG-UI's client", {"@ag-ui/client": "1.0.0"})
 """AG-UI's own (tests/protocols/ag_ui)."""
 
@@ -107,7 +120,10 @@ LANGGRAPH_REACT = NpmSet(
 )
 """Under Node.js and, as a React page, in a browser (tests/protocols/langgraph_v3)."""
 
-SETS = {one.name: one for one in (TYPESCRIPT, AI_SDK, AG_UI, LANGGRAPH_JS, LANGGRAPH_REACT)}
+SETS = {
+    one.name: one
+    for one in (TYPESCRIPT, AI_SDK, AI_SDK_REACT, AG_UI, LANGGRAPH_JS, LANGGRAPH_REACT)
+}
 
 
 def npm() -> list[str]:

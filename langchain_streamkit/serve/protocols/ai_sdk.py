@@ -27,9 +27,9 @@ class AiSdk:
         self.sdk_version: SdkVersion | None = sdk_version
         self.new_encoder()  # an unknown version fails here
 
-    def new_encoder(self) -> AiSdkEncoder:
-        """Return the encoder of one stream."""
-        return AiSdkEncoder(sdk_version=self.sdk_version)
+    def new_encoder(self, *, resumed: bool = False) -> AiSdkEncoder:
+        """Return the encoder of one stream; ``resumed`` for a client that comes back to a run."""
+        return AiSdkEncoder(sdk_version=self.sdk_version, resumed=resumed)
 
     def read(self, body: bytes, names: Names, /) -> Asked:
         """See ``FrontEnd``."""

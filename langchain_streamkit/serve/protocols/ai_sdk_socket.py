@@ -160,14 +160,15 @@ class ChatStream:
         """Send all chunks; return the last frame."""
         _, socket, service, user, _ = self._session.opened
         asked, ai_sdk = self._asked, self._session.ai_sdk
-        if asked.type == "resume":
+        resumed = asked.type == "resume"
+        if resumed:
             self._run_id = await service.manager.active(asked.id, user=user)
             if self._run_id is None:
                 return _frame("no-active", asked.request_id)
         else:
             given = asked_by(read_chat_request(self._body()), ai_sdk.new_encoder())
             self._run_id = await service.start(self._session.opened.websocket, given, user)
-        chunks = UIMessageChunks(ai_sdk.sdk_version or 7)
+        chunks = UIMessageChunks(ai_sdk.sdk_version or 7, resumed=resumed)
         await service.manager.attend(self._run_id)
         try:
             self._reading = True

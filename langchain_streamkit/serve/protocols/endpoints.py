@@ -116,4 +116,5 @@ class ChatEndpoints(FrontEndpoints):
             return Response(status_code=204)
         async with AsyncExitStack() as place:
             await place.enter_async_context(self._manager.place(user))
-            return await self.stream(run_id, self.front.new_encoder(), user, place.pop_all())
+            encoder = self.front.new_encoder(resumed=True)
+            return await self.stream(run_id, encoder, user, place.pop_all())

@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from langchain_streamkit import events as ev
 from langchain_streamkit.wire.ai_sdk.blocks import file_of, sources_of, timing_of, usage_of
-from langchain_streamkit.wire.ai_sdk.interrupts import approval, approvals, data_part, question
+from langchain_streamkit.wire.ai_sdk.continuing import CONTINUES, ToolPartsBefore
+from langchain_streamkit.wire.ai_sdk.interrupts import approvals, data_part, questions
 from langchain_streamkit.wire.ai_sdk.steps import Steps
 from langchain_streamkit.wire.ai_sdk.tools import GIVEN_UP, STOPPED, ToolParts, of_message
 from langchain_streamkit.wire.views import Projection
@@ -18,19 +19,20 @@ from langchain_streamkit.wire.views import Projection
 SdkVersion: TypeAlias = Literal[5, 6, 7]
 Chunk: TypeAlias = dict[str, Any]
 
-CONTINUES: Final = "ai_sdk_message_id"
-"""The key of a run's metadata that names the assistant's message which the run goes on with."""
-
 _KEPT: Final = ("cancelled", "budget")
 """What was said until someone stopped it was no mistake, so the user keeps it."""
 _FINISH_REASONS: Final = {"tool_calls": "tool-calls", "content_filter": "content-filter"}
 
 
 class UIMessageChunks:
-    """The chunks of one run, for a client of the major version ``version``."""
+    """The chunks of one run, for a client of the major version ``version``.
 
-    def __init__(self, version: SdkVersion) -> None:
+    ``resumed``: for one that comes back to the run, with nothing of the message.
+    """
+
+    def __init__(self, version: SdkVersion, *, resumed: bool = False) -> None:
         self._version = version
+        self._resumed = resumed
         self._view = Projection("chat")
         self._steps = Steps()
         self._tools = ToolParts()
@@ -40,6 +42,7 @@ class UIMessageChunks:
         """Roles of messages that are not the assistant's."""
         self._parts = 0
         self._continued = False
+        self._before = ToolPartsBefore()
         self._finish_reason: str | None = None
         self._ended = False
 
@@ -84,8 +87,12 @@ class UIMessageChunks:
     # ---- the run -----------------------------------------------------------------------------
 
     def _begin(self, shown: ev.RunStarted, event: ev.Event) -> list[Chunk]:
-        given = event.metadata.get(CONTINUES) if isinstance(event, ev.RunStarted) else None
+        told = event.metadata if isinstance(event, ev.RunStarted) else {}
+        given = told.get(CONTINUES)
         self._continued = isinstance(given, str)
+        if self._continued and not self._resumed:
+            self._before = ToolPartsBefore.from_metadata(told)
+            self._tools.take_over(self._before)
         metadata: Chunk = {"runId": shown.run_id}
         if shown.thread_id is not None:
             metadata["threadId"] = shown.thread_id
@@ -138,12 +145,11 @@ class UIMessageChunks:
             asked = approvals(interrupts, self._tools, self._steps.number)
             if asked is not None:
                 return chunks + asked
-        chunks += self._steps.ensure()
-        for interrupt in interrupts:
-            chunks.append(question(interrupt))
-            if self._version > 5:
-                chunks.append(approval(interrupt.interrupt_id, interrupt.interrupt_id))
-        return chunks
+        # Clients send answers when no tool in the last step is without an output.
+        alone = interrupts and self._steps.has_tools
+        chunks += self._steps.fresh() if alone else self._steps.ensure()
+        taken = self._before.questions
+        return chunks + questions(interrupts, taken, approve=self._version > 5)
 
     # ---- messages ----------------------------------------------------------------------------
 
@@ -245,7 +251,8 @@ class UIMessageChunks:
             number = self._steps.number
             chunks += self._tools.started(event, number, continued=self._continued)
             self._steps.work((event.step_id, event.tool_call_id))
-            self._steps.has_tools = True
+            if not self._tools.is_before(event):
+                self._steps.has_tools = True
             return chunks
         if isinstance(event, ev.ToolProgress):
             part_id = self._tools.part_of(event.step_id, event.tool_call_id)

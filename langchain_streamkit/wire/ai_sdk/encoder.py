@@ -38,7 +38,9 @@ class AiSdkEncoder:
     accept. From 6 on, interrupts ask for approval (see ``wire/ai_sdk/interrupts.py``). What an
     attempt that failed has said cannot be taken back before 7: there, ``data-dropped`` names the
     message whose parts are void (they have its id in ``providerMetadata.streamkit.messageId``);
-    7 drops the parts itself where nothing else is in their step.
+    7 drops the parts itself where nothing else is in their step. ``resumed`` is for a client that
+    comes back to a run, for which clients begin the message anew, also one that the run goes on
+    with: what that had before is not counted on.
 
     Raises ``StreamUsageError`` for another version.
     """
@@ -47,13 +49,13 @@ class AiSdkEncoder:
     headers: Mapping[str, str] = {"x-vercel-ai-ui-message-stream": "v1"}
     ping = PING
 
-    def __init__(self, *, sdk_version: SdkVersion | None = None) -> None:
+    def __init__(self, *, sdk_version: SdkVersion | None = None, resumed: bool = False) -> None:
         if sdk_version is not None and sdk_version not in get_args(SdkVersion):
             raise StreamUsageError(
                 f"sdk_version={sdk_version!r} is not known; write 5, 6 or 7, or leave it out for"
                 " what all of them accept"
             )
-        self._chunks = UIMessageChunks(sdk_version or 5)
+        self._chunks = UIMessageChunks(sdk_version or 5, resumed=resumed)
 
     def opening(self) -> bytes:
         """Return what is sent before the first event."""

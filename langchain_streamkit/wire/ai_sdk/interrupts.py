@@ -6,8 +6,12 @@ An interrupt is told as ``data-interrupt`` and asked as a tool part, in one of t
   call that LangChain's ``HumanInTheLoopMiddleware`` asks about, else of a tool ``interrupt``.
 * Others get the tool ``interrupt``, whose output, set by ``addToolOutput``, is the answer.
 
-The id of the tool ``interrupt`` is that of the interrupt; so is that of an approval, with
-``/<number>/<count>`` behind it where the middleware asks about several calls at once.
+Clients send answers on when no tool of the last step is left open; so a part that can be answered
+is never in a step with one that cannot.
+
+The id of the tool ``interrupt`` is that of the interrupt, with ``#2`` … behind it where the message
+has a part of that id (a task's second interrupt has the id of its first); that of an approval is
+the interrupt's, with ``/<number>/<count>`` behind it where the middleware asks about calls.
 """
 
 from __future__ import annotations
@@ -16,9 +20,10 @@ import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from langchain_streamkit.errors import StreamUsageError
+from langchain_streamkit.wire.ai_sdk.continuing import numbered, unnumbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from langchain_streamkit.events import InterruptInfo
     from langchain_streamkit.wire.ai_sdk.tools import Call, ToolParts
@@ -40,18 +45,45 @@ def data_part(interrupt: InterruptInfo) -> Chunk:
     return {"type": "data-interrupt", "id": interrupt.interrupt_id, "data": data}
 
 
-def question(interrupt: InterruptInfo) -> Chunk:
-    """Return the tool part that asks for any answer."""
-    return {
-        "type": "tool-input-available",
-        "toolCallId": interrupt.interrupt_id,
-        "toolName": TOOL,
-        "input": interrupt.payload,
-    }
+def questions(
+    interrupts: Iterable[InterruptInfo], taken: Container[str], *, approve: bool
+) -> list[Chunk]:
+    """Return the tool parts that ask for any answer, or for approval.
+
+    Under other ids than those ``taken``.
+    """
+    chunks: list[Chunk] = []
+    for interrupt in interrupts:
+        for name, asked in _asked(interrupt, one_by_one=approve):
+            part_id = numbered(name, taken)
+            chunks.append(
+                {
+                    "type": "tool-input-available",
+                    "toolCallId": part_id,
+                    "toolName": TOOL,
+                    "input": asked,
+                }
+            )
+            if approve:
+                chunks.append(_approval(name, part_id))
+    return chunks
 
 
-def approval(approval_id: str, part_id: str) -> Chunk:
-    """Return the request to approve a tool part."""
+def _asked(interrupt: InterruptInfo, *, one_by_one: bool) -> Iterator[tuple[str, Any]]:
+    """What an interrupt asks, by approval id: the calls that the middleware asks about, if any."""
+    requests = _requests(interrupt.payload) if one_by_one else None
+    if not requests:
+        yield interrupt.interrupt_id, interrupt.payload
+        return
+    for number, request in enumerate(requests, 1):
+        yield _one_of(interrupt.interrupt_id, number, len(requests)), request
+
+
+def _one_of(interrupt_id: str, number: int, count: int) -> str:
+    return f"{interrupt_id}/{number}/{count}"
+
+
+def _approval(approval_id: str, part_id: str) -> Chunk:
     return {"type": "tool-approval-request", "approvalId": approval_id, "toolCallId": part_id}
 
 
@@ -60,8 +92,8 @@ def approvals(
 ) -> list[Chunk] | None:
     """Return the requests to approve the tool parts that the interrupts are about.
 
-    None where one of them is about none, or about one that is not in the present step: clients
-    look for answers there only.
+    None where one of them is about none, or about one that is not in the present step, as clients
+    look for answers there only; and where another tool of that step is open.
     """
     found: list[Chunk] = []
     taken: set[str] = set()
@@ -72,15 +104,15 @@ def approvals(
         taken |= {call.part_id for call in calls}
         several = _requests(interrupt.payload) is not None
         found += [
-            approval(
-                f"{interrupt.interrupt_id}/{number}/{len(calls)}"
+            _approval(
+                _one_of(interrupt.interrupt_id, number, len(calls))
                 if several
                 else interrupt.interrupt_id,
                 call.part_id,
             )
             for number, call in enumerate(calls, 1)
         ]
-    return found
+    return found if all(call.part_id in taken for call in tools.open_in(step)) else None
 
 
 def _asked_about(interrupt: InterruptInfo, tools: ToolParts, taken: set[str]) -> list[Call]:
@@ -111,11 +143,12 @@ def _requests(payload: Any) -> list[Chunk] | None:
             return None
 
 
-def answers(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def answers(parts: Iterable[Mapping[str, Any]], asked: Container[object]) -> dict[str, Any]:
     """Return what the tool parts of an assistant's last message answer, by interrupt id.
 
-    Approval is ``True`` or ``False``; that of the middleware's calls is what the middleware takes,
-    a reason included. Raises ``StreamUsageError`` where only some of its calls are answered.
+    ``asked`` are the ids of all its tool parts. Approval is ``True`` or ``False``;
+    that of the middleware's calls is what the middleware takes, a reason included. Raises
+    ``StreamUsageError`` where only some of its calls are answered.
     """
     found: dict[str, Any] = {}
     decisions: dict[str, dict[int, Chunk]] = {}
@@ -123,7 +156,7 @@ def answers(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for part in parts:
         match part:
             case {"type": "tool-interrupt", "state": "output-available", "toolCallId": str(name)}:
-                found[name] = part.get("output")
+                found[unnumbered(name, asked)] = part.get("output")
             case {
                 "state": "approval-responded",
                 "approval": {"id": str(name), "approved": bool(approved)} as given,

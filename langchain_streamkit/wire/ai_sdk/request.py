@@ -6,13 +6,13 @@ wrong, where, in the words of the body.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
 from langchain_streamkit.errors import StreamUsageError
-from langchain_streamkit.wire.ai_sdk.chunks import CONTINUES
+from langchain_streamkit.wire.ai_sdk.continuing import CONTINUES, TOOL_PARTS, ToolPartsBefore
 from langchain_streamkit.wire.ai_sdk.history import (
     UIMessage,
     is_tool,
@@ -51,15 +51,22 @@ class ChatRequest:
     """Answers by interrupt id."""
     continues: str | None = None
     """The id of the assistant's message that the run goes on with."""
+    tool_parts: ToolPartsBefore = field(default_factory=ToolPartsBefore)
+    """Which tool parts that message has."""
     regenerates: bool = False
     """Whether the user wants another answer to what was asked before."""
 
     @property
-    def metadata(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, Any]:
         """The metadata the run has to be given, so that its stream goes on with that message."""
-        return {} if self.continues is None else {CONTINUES: self.continues}
+        if self.continues is None:
+            return {}
+        parts = self.tool_parts.to_metadata()
+        return {CONTINUES: self.continues, **({TOOL_PARTS: parts} if parts else {})}
 
 
+_ENDED: Final = ("output-available", "output-error", "output-denied")
+_UNANSWERED: Final = ("input-available", "approval-requested")
 _decode = msgspec.json.Decoder(_Body).decode
 
 
@@ -100,6 +107,7 @@ def read_chat_request(body: bytes) -> ChatRequest:
         new_messages=new,
         resume=resume or None,
         continues=last.id,
+        tool_parts=_tool_parts(last),
     )
 
 
@@ -108,7 +116,23 @@ def _answered(message: UIMessage) -> dict[str, Any]:
     tools = [part for part in message.parts if is_tool(part)]
     earlier = [part for part in tools if part.get("type") != "tool-interrupt"]
     latest = [part for part in last_step(message) if part.get("type") == "tool-interrupt"]
-    return answers(earlier + latest)
+    ids = [part.get("toolCallId") for part in tools]
+    return answers(earlier + latest, ids)
+
+
+def _tool_parts(message: UIMessage) -> ToolPartsBefore:
+    found: dict[str, set[str]] = {name: set() for name in ToolPartsBefore.__struct_fields__}
+    before = len(message.parts) - len(last_step(message))
+    for number, part in enumerate(message.parts):
+        part_id = part.get("toolCallId")
+        if not is_tool(part) or not isinstance(part_id, str) or part.get("providerExecuted"):
+            continue
+        if part["type"] == "tool-interrupt":
+            if part.get("state") not in _UNANSWERED:
+                found["questions"].add(part_id)
+        elif number < before:
+            found["ended" if part.get("state") in _ENDED else "open"].add(part_id)
+    return ToolPartsBefore(**{name: frozenset(ids) for name, ids in found.items()})
 
 
 def _since_the_model(history: list[AnyMessage]) -> list[AnyMessage]:

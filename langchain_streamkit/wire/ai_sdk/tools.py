@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from langchain_streamkit.events import ToolFailed
+from langchain_streamkit.wire.ai_sdk.continuing import numbered, unnumbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         ToolFinished,
         ToolStarted,
     )
+    from langchain_streamkit.wire.ai_sdk.continuing import ToolPartsBefore
 
     Chunk = dict[str, Any]
 
@@ -39,6 +41,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     tool_call_id: str
     name: str
     step: int
+    """Of the run; ``BEFORE`` for one before the last step of the message it goes on with."""
     message_id: str | None = None
     args: Any = None
     whole: bool = False
@@ -60,6 +63,18 @@ class ToolParts:
         """By part id, in order of their start."""
         self._blocks: dict[tuple[str, int], Call] = {}
         self._runs: dict[tuple[str, str], Call] = {}
+
+    def take_over(self, before: ToolPartsBefore) -> None:
+        """Begin with the parts that the client has."""
+        known = before.open | before.ended
+        for part_id in sorted(known):
+            self._calls[part_id] = Call(
+                part_id=part_id,
+                tool_call_id=unnumbered(part_id, known),
+                name="",
+                step=BEFORE,
+                ended=part_id in before.ended,
+            )
 
     def asked(self, event: ToolCallStarted, step: int) -> Chunk:
         """Return the start of a call."""
@@ -109,6 +124,10 @@ class ToolParts:
         if known or (continued and event.input is None):
             return []
         return [self._available(call, event.input)]
+
+    def is_before(self, event: ToolStarted) -> bool:
+        """Whether the part of a tool that runs is before the last step of the run before."""
+        return self._runs[event.step_id, event.tool_call_id].step == BEFORE
 
     def part_of(self, step_id: str, tool_call_id: str) -> str:
         """Return the part id of a tool's run."""
@@ -166,6 +185,10 @@ class ToolParts:
         calls = reversed(self._calls.values())
         return next((c for c in calls if c.tool_call_id == tool_call_id and not c.ended), None)
 
+    def open_in(self, step: int) -> Iterator[Call]:
+        """The calls of a step that nothing has come of, whether they run or not."""
+        return (call for call in self._calls.values() if call.step == step and not call.ended)
+
     def give_up(self, text: str, message_id: str | None = None) -> list[Chunk]:
         """Return the end of what nothing will come of, ``text`` in its place.
 
@@ -190,13 +213,13 @@ class ToolParts:
         calls = [c for c in self._calls.values() if c.tool_call_id == event.tool_call_id]
         if waiting := [call for call in calls if call.waits]:
             return waiting[-1]
-        return calls[-1] if calls and event.attempt > 1 else None
+        if calls and event.attempt > 1:
+            return calls[-1]
+        before = (call for call in calls if call.step == BEFORE and call.step_id is None)
+        return next(before, None)
 
     def _add(self, tool_call_id: str, name: str, step: int, message_id: str | None) -> Call:
-        part_id, number = tool_call_id, 1
-        while part_id in self._calls:
-            number += 1
-            part_id = f"{tool_call_id}#{number}"
+        part_id = numbered(tool_call_id, self._calls)
         call = Call(
             part_id=part_id, tool_call_id=tool_call_id, name=name, step=step, message_id=message_id
         )
@@ -225,6 +248,7 @@ class ToolParts:
         }
 
 
+BEFORE = -1
 STOPPED = "The run was stopped."
 GIVEN_UP = "This attempt was given up."
 FAILED = "A tool failed."

@@ -56,7 +56,7 @@ class Server(RunServer[ChatRequest]):
         return self.response(self.replay(self.events[-1]))
 
     async def replay(self, events: list[Event]) -> AsyncIterator[bytes]:
-        encoder = AiSdkEncoder(sdk_version=self.version)
+        encoder = AiSdkEncoder(sdk_version=self.version, resumed=True)
         yield encoder.opening() + encoder.ping
         for event in events:
             for frame in encoder.encode(event):

@@ -10,7 +10,7 @@ import pytest
 from langchain_streamkit import StreamUsageError
 from langchain_streamkit import events as ev
 from langchain_streamkit.testing import assert_legal
-from langchain_streamkit.wire.ai_sdk.chunks import CONTINUES
+from langchain_streamkit.wire.ai_sdk.continuing import CONTINUES, TOOL_PARTS
 from langchain_streamkit.wire.ai_sdk.encoder import AiSdkEncoder
 from tests.protocols.ai_sdk.apps import serving_bytes
 from tests.wire.story import TIMING, USAGE, Story
@@ -117,6 +117,15 @@ def test_run_that_goes_on_with_a_message_has_its_id() -> None:
         "messageId": "run-0",
         "messageMetadata": {"runId": "run-1", "threadId": "t"},
     }
+
+
+@pytest.mark.parametrize("wrong", [None, "c1", ["c1"], {"open": "c1"}, {"open": [1, None]}])
+def test_metadata_that_is_not_ours_says_nothing_of_parts(wrong: Any) -> None:
+    story = Story()
+    start = story.start(metadata={CONTINUES: "run-0", TOOL_PARTS: wrong})
+    call = {"tool_call_id": "c1", "step_id": "s1"}
+    started = story.make(ev.ToolStarted, name="add", input={}, **call)
+    assert types([start, started]) == ["start", "tool-input-available"]
 
 
 def test_calls_of_one_message_with_one_id_are_two_parts(client: Client, server: Bytes) -> None:

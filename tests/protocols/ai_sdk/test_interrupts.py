@@ -137,6 +137,23 @@ def test_answers_can_be_sent_in_the_body(client: Client) -> None:
         assert texts(chat.answer) == ["Hello", "You said 'by hand'"]
 
 
+def test_question_that_was_left_open_is_asked_again_under_its_id(client: Client) -> None:
+    """So that an answer to either part is the answer."""
+    with served(asking_twice_at_once()) as server:
+        first = client.chat(server.url)
+        one, two = (part["toolCallId"] for part in tools(first.answer))
+        options = {"body": {"resume": {one: "by hand"}}}
+        chat = client.chat(
+            server.url,
+            {"send": None, "options": options},
+            {"output": {"tool": "interrupt", "toolCallId": two, "output": "B"}},
+            messages=first.messages,
+            automatically=["outputs"],
+        )
+        assert sorted(texts(chat.answer)) == ["You said 'by hand'", "You told 'B'"]
+        assert len(chat.requests) == 2
+
+
 @KNOWS_APPROVALS
 @pytest.mark.parametrize("approved", [True, False])
 def test_interrupt_is_approved_or_denied(client: Client, *, approved: bool) -> None:

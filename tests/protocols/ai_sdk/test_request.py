@@ -167,6 +167,42 @@ def test_output_of_the_last_step_is_what_is_new() -> None:
     assert asked.metadata == {"ai_sdk_message_id": "a1"}
 
 
+def test_tool_parts_that_the_run_goes_on_with_are_in_its_metadata() -> None:
+    """Those before the last step, where clients do not look for them; and all questions."""
+    asked = read(
+        user(text("hi")),
+        assistant(
+            STEP,
+            tool("input-available"),
+            tool("output-error", toolCallId="c2", errorText="no"),
+            tool("output-available", toolCallId="c3", providerExecuted=True),
+            STEP,
+            question("one"),
+            STEP,
+            question("two", "i1#2"),
+            tool("approval-responded", toolCallId="c4"),
+        ),
+    )
+    assert asked.metadata["ai_sdk_tool_parts"] == {
+        "open": ["c1"],
+        "ended": ["c2"],
+        "questions": ["i1", "i1#2"],
+    }
+    assert asked.resume == {"i1": "two"}
+
+
+def test_id_of_a_void_part_may_be_anything() -> None:
+    whose = {"callProviderMetadata": {"streamkit": {"messageId": "m1"}}}
+    dropped = {"type": "data-dropped", "data": {"messageId": "m1"}}
+    void = tool("input-available", toolCallId={}, **whose)
+    asked = read(user(text("hi")), assistant(dropped, void, STEP, question("yes")))
+    assert asked.resume == {"i1": "yes"}
+
+
+def test_interrupt_of_any_id_is_answered_under_it() -> None:
+    assert read(user(text("hi")), assistant(STEP, question("x", "i1#2"))).resume == {"i1#2": "x"}
+
+
 @pytest.mark.parametrize("answer", ["yes", None, {"a": [1]}, False])
 def test_output_of_the_tool_interrupt_is_an_answer(answer: Any) -> None:
     asked = read(user(text("hi")), assistant(STEP, question(answer)))

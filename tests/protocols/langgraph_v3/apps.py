@@ -13,18 +13,13 @@ from langchain_streamkit.serve.langgraph.routes import langgraph_routes
 from langchain_streamkit.serve.langgraph.v3 import langgraph_v3_routes
 from langchain_streamkit.serve.service import Hooks, RunService
 from langchain_streamkit.serve.settings import ServeSettings
+from tests.protocols.bundles import PAGE
 from tests.serve.servers import WAIT_S, eventually, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from starlette.types import ASGIApp
-
-
-PAGE = (
-    "<!doctype html><meta charset=utf-8><link rel=icon href=data:,>"
-    "<body><script type=module src=/page.js></script>"
-)
 
 
 class Server:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,9 +15,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langchain_streamkit.testing import ToolCall
 from scripts.npm import LANGGRAPH_REACT
 from tests.demo.conftest import browser
+from tests.protocols.bundles import bundled
 from tests.protocols.langgraph_v3.apps import Server, served
 from tests.protocols.langgraph_v3.test_py_client import asking_twice_at_once, state_of
-from tests.protocols.node import require_npm
 from tests.scenarios.told import add, calls, graph, half, node_of, says
 from tests.serve.servers import WAIT_S
 
@@ -35,24 +33,7 @@ SOURCE = Path(__file__).parent / "page.jsx"
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The page's script with all that it imports."""
-    require_npm(LANGGRAPH_REACT)
-    modules = LANGGRAPH_REACT.modules
-    made = tmp_path_factory.mktemp("page") / "page.js"
-    subprocess.run(
-        [
-            modules / "esbuild/bin/esbuild",
-            SOURCE,
-            "--bundle",
-            "--format=esm",
-            '--define:process.env.NODE_ENV="production"',
-            "--log-level=error",
-            f"--outfile={made}",
-        ],
-        check=True,
-        env={**os.environ, "NODE_PATH": str(modules)},
-    )
-    return made.read_bytes()
+    return bundled(LANGGRAPH_REACT, SOURCE, tmp_path_factory.mktemp("page"))
 
 
 class Chat:

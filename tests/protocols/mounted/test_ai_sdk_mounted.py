@@ -13,6 +13,7 @@ from langgraph.types import interrupt
 from websockets.sync.client import connect
 
 from langchain_streamkit.testing import ToolCall, Turn
+from tests.protocols.ai_sdk.test_interrupts import confirm
 from tests.scenarios.told import add, calls, graph, node_of, says
 from tests.serve.servers import WAIT_S
 from tests.serving.apps import served
@@ -104,6 +105,25 @@ def test_interrupt_is_answered_in_the_chat(client: Client, transport: dict[str, 
     assert again.messages[0] == first.messages[0]
     assert [m["id"] for m in again.messages] == [m["id"] for m in first.messages]
     assert texts(again.answer) == ["You said yes"]
+
+
+def test_tool_that_asks_gets_its_output_in_the_chat(
+    client: Client, transport: dict[str, Any]
+) -> None:
+    model = says(calls(ToolCall("confirm", {"a": 1}, id="c1")), "Done")
+    agent = create_agent(model, [confirm], checkpointer=InMemorySaver())
+    with served(agent) as server:
+        automatic = {"automatically": ["outputs", "approvals"], **transport}
+        first = client.chat(url_of(server), **automatic)
+        question = [part for part in first.answer["parts"] if "toolCallId" in part][-1]
+        answer: dict[str, Any] = {"output": {"tool": "interrupt", "output": "yes"}}
+        answer["output"]["toolCallId"] = question["toolCallId"]
+        if question["state"] == "approval-requested":  # the socket's clients know approvals
+            answer = {"approve": {"id": question["approval"]["id"], "approved": True}}
+        chat = client.chat(url_of(server), answer, messages=first.messages, **automatic)
+    (tool,) = (part for part in chat.answer["parts"] if part["type"] == "dynamic-tool")
+    assert tool["output"] in ("answer yes", "answer True")
+    assert texts(chat.answer) == ["Done"]
 
 
 def test_reader_comes_back_to_a_run_that_goes_on(client: Client, transport: dict[str, Any]) -> None:
