@@ -24,7 +24,9 @@ RANDOM_TESTS := $(shell grep -rl "import examples" tests --include 'test_*.py')
 WORKERS := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PYTEST := -m pytest --numprocesses $(WORKERS) --dist worksteal
 # What failed beside others gets one more try, alone: waits for servers, browsers and clocks are
-# bounded, and two busy cores of a shared machine may keep one waiting longer. A defect fails again.
+# bounded, and two busy cores of a shared machine may keep one waiting longer. A defect fails again,
+# and so does coverage that is missed: then there is nothing to try. (A hang ends its worker, whose
+# coverage is lost, so that the second try cannot measure any.)
 ALONE := -m pytest --last-failed --last-failed-no-failures none --numprocesses 0
 PIP := -m pip install --quiet --disable-pip-version-check --no-input
 
@@ -50,7 +52,7 @@ types: $(VENV)/.dev-installed ## mypy and pyright, strict
 
 pytest: $(VENV)/.dev-installed ## the tests, with branch coverage of the package
 	$(VENV)/bin/python $(PYTEST) --cov --cov-report=term || \
-		$(VENV)/bin/python $(ALONE) --cov --cov-append --cov-report=term
+		$(VENV)/bin/python $(ALONE) --no-cov
 
 format: $(VENV)/.dev-installed ## let ruff repair and format what it can
 	$(VENV)/bin/python -m ruff check --fix-only .
