@@ -251,8 +251,7 @@ class UIMessageChunks:
             number = self._steps.number
             chunks += self._tools.started(event, number, continued=self._continued)
             self._steps.work((event.step_id, event.tool_call_id))
-            if not self._tools.is_before(event):
-                self._steps.has_tools = True
+            self._steps.has_tools = True
             return chunks
         if isinstance(event, ev.ToolProgress):
             part_id = self._tools.part_of(event.step_id, event.tool_call_id)

@@ -125,10 +125,6 @@ class ToolParts:
             return []
         return [self._available(call, event.input)]
 
-    def is_before(self, event: ToolStarted) -> bool:
-        """Whether the part of a tool that runs is before the last step of the run before."""
-        return self._runs[event.step_id, event.tool_call_id].step == BEFORE
-
     def part_of(self, step_id: str, tool_call_id: str) -> str:
         """Return the part id of a tool's run."""
         return self._runs[step_id, tool_call_id].part_id

@@ -151,12 +151,41 @@ def test_call_of_the_next_answer_is_another_part_than_one_of_its_id(client: Clie
         ]
 
 
-def test_tool_that_fails_after_the_answer_is_not_left_open(client: Client) -> None:
-    with served(agent(wants("confirm_or_fail"), by=[confirm_or_fail])) as server:
+def test_calls_of_one_id_get_each_their_output(client: Client) -> None:
+    wanted = [wants("confirm", 1, a=1), wants("confirm", 1, a=1)]
+    nodes = {"one": node_of(says(calls(*wanted))), "tools": ToolNode([confirm])}
+    with served(graph(**nodes).compile(checkpointer=InMemorySaver())) as server:
+        chat = asked(client, server)
+        while questions(chat.answer)[-1]["state"] == "input-available":
+            open_now = [p for p in questions(chat.answer) if p["state"] == "input-available"]
+            chat = answered(client, server, chat, *["yes"] * len(open_now))
+        assert own(chat.answer) == [
+            ("c1", "output-available", "answer yes"),
+            ("c1#2", "output-available", "answer yes"),
+        ]
+
+
+def test_calls_that_wait_at_a_breakpoint_are_no_question(client: Client) -> None:
+    """Nothing is asked, so they stay in the last step, where the client may answer them itself."""
+    runnable = agent(wants("add", 1, a=1, b=2), by=[add], interrupt_before=["tools"])
+    with served(runnable) as server:
+        chat = asked(client, server)
+        assert chat.answer["metadata"]["outcome"] == "interrupted"
+        assert [part["type"] for part in chat.answer["parts"]][-1] == "dynamic-tool"
+
+
+def test_only_what_is_open_is_given_up_with_a_tool_that_fails_after_the_answer(
+    client: Client,
+) -> None:
+    wanted = [wants("confirm_or_fail"), wants("add", 2, a=1, b=2)]
+    with served(agent(*wanted, by=[confirm_or_fail, add])) as server:
         chat = answered(client, server, asked(client, server), "secret")
         error = server.snapshot.error
         assert error
-        assert own(chat.answer) == [("c1", "output-error", error.message)]
+        assert own(chat.answer) == [
+            ("c1", "output-error", error.message),
+            ("c2", "output-available", "3"),
+        ]
         assert chat.status == "error"
 
 

@@ -126,6 +126,26 @@ def test_tool_that_asks_gets_its_output_in_the_chat(
     assert texts(chat.answer) == ["Done"]
 
 
+def test_reader_comes_back_to_a_run_after_an_answer(
+    client: Client, transport: dict[str, Any]
+) -> None:
+    held = threading.Event()
+    model = says(calls(ToolCall("confirm", {"a": 1}, id="c1")), Turn("Well done", hold={1: held}))
+    agent = create_agent(model, [confirm], checkpointer=InMemorySaver())
+    with served(agent) as server:
+        first = client.chat(url_of(server), **transport)
+        (data,) = (p["data"] for p in first.answer["parts"] if p["type"] == "data-interrupt")
+        resume = {data["interruptId"]: "yes"}
+        body = {"id": "chat-1", "messages": first.messages, "resume": resume}
+        with server.stream("POST", "/api/chat", json=body) as response:
+            next(line for line in response.iter_lines() if "Well" in line)
+        threading.Timer(0.2, held.set).start()
+        chat = client.chat(url_of(server), {"resume": True}, messages=first.messages, **transport)
+    (tool,) = (part for part in chat.answer["parts"] if part["type"] == "dynamic-tool")
+    assert (tool["output"], texts(chat.answer)) == ("answer yes", ["Well done"])
+    assert chat.status == "ready"
+
+
 def test_reader_comes_back_to_a_run_that_goes_on(client: Client, transport: dict[str, Any]) -> None:
     held = threading.Event()
     model = says(Turn("Hello you", hold={1: held}))
