@@ -6,10 +6,14 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from fastapi import Response
+
 from tests.protocols.node import require_npm
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fastapi import FastAPI
 
     from scripts.npm import NpmSet
 
@@ -18,6 +22,18 @@ PAGE = (
     "<body><script type=module src=/page.js></script>"
 )
 """The page of a script."""
+
+
+def add_page(app: FastAPI, script: bytes) -> None:
+    """Serve a script, and the page that runs it at ``/page``."""
+
+    @app.get("/page")
+    async def page() -> Response:
+        return Response(PAGE, media_type="text/html")
+
+    @app.get("/page.js")
+    async def code() -> Response:
+        return Response(script, media_type="text/javascript")
 
 
 def bundled(packages: NpmSet, source: Path, folder: Path) -> bytes:

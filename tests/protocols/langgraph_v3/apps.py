@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 
 from langchain_streamkit import RunManager, RunSnapshot
 from langchain_streamkit.serve.langgraph.routes import langgraph_routes
 from langchain_streamkit.serve.langgraph.v3 import langgraph_v3_routes
 from langchain_streamkit.serve.service import Hooks, RunService
 from langchain_streamkit.serve.settings import ServeSettings
-from tests.protocols.bundles import PAGE
+from tests.protocols.bundles import add_page
 from tests.serve.servers import WAIT_S, eventually, serving
 
 if TYPE_CHECKING:
@@ -75,14 +75,7 @@ def served(
     async def cancel(run_id: str) -> bool:
         return await manager.cancel(run_id)
 
-    @app.get("/page")
-    async def page() -> Response:
-        return Response(PAGE, media_type="text/html")
-
-    @app.get("/page.js")
-    async def code() -> Response:
-        return Response(script, media_type="text/javascript")
-
+    add_page(app, script)
     app.include_router(langgraph_routes(service, settings), prefix=prefix)
     app.include_router(langgraph_v3_routes(service, settings), prefix=prefix)
     with serving(wrap(app), lifespan="on") as where:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -20,7 +20,7 @@ from langchain_streamkit.serve.router import streamkit_router
 from langchain_streamkit.testing import ToolCall, Turn
 from scripts.npm import AI_SDK_REACT
 from tests.demo.conftest import browser
-from tests.protocols.bundles import PAGE, bundled
+from tests.protocols.bundles import add_page, bundled
 from tests.scenarios.told import add, calls, graph, half, node_of, says
 from tests.serve.servers import WAIT_S, serving
 
@@ -45,14 +45,7 @@ def served(runnable: Any, script: bytes, **options: Any) -> Iterator[str]:
     manager = RunManager()
     app = FastAPI(lifespan=manager.lifespan)
 
-    @app.get("/page")
-    async def page() -> Response:
-        return Response(PAGE, media_type="text/html")
-
-    @app.get("/page.js")
-    async def code() -> Response:
-        return Response(script, media_type="text/javascript")
-
+    add_page(app, script)
     app.include_router(streamkit_router(runnable, manager=manager, **options))
     with serving(app, lifespan="on") as where:
         yield f"http://{where}/page"
